@@ -1,0 +1,44 @@
+// context: what a stage may know of the run it is in.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <stop_token>
+#include <string>
+
+namespace graph {
+
+/// The run as stages see it. One object a run; all methods may be called from any thread.
+class Run {
+ public:
+  virtual ~Run() = default;
+  /// Closes the sources and asks long calls to return early; what is under way is drained.
+  virtual void stop() = 0;
+  virtual std::stop_token stop_token() const = 0;
+  /// 0…1: how much of `stop:` is done when message `number` leaves its source; 0 for endless runs.
+  virtual double progress(std::uint64_t number) const = 0;
+  /// Whether `stop:` says when the run ends.
+  virtual bool ends() const = 0;
+  /// Messages a source will send by `stop: {steps: …}`, or 0 when their number is not limited.
+  virtual std::uint64_t steps() const = 0;
+  /// Number of the first message, above 0 when the run goes on from a checkpoint.
+  virtual std::uint64_t first() const = 0;
+  /// The folder of a run that writes; empty when no stage of the pipeline does.
+  virtual const std::filesystem::path& folder() const = 0;
+};
+
+/// Handed to a stage's body and hooks by value of its call.
+struct Context {
+  std::uint64_t number = 0;  // of the message; in idle() and finish(), of the last one
+  std::string stage;         // the stage's name in the YAML
+  Run* run = nullptr;        // null in a harness without a run
+
+  double progress() const { return run ? run->progress(number) : 0; }
+  std::stop_token stop_token() const { return run ? run->stop_token() : std::stop_token{}; }
+  bool stopping() const { return stop_token().stop_requested(); }
+  void stop() const {
+    if (run) run->stop();
+  }
+};
+
+}  // namespace graph

@@ -1,0 +1,131 @@
+// inbox: the mailboxes in front of one stage, and the rule that says when the stage may fire.
+//
+// Every edge into a stage has a queue here, with the edge's policy and counters. Knows nothing of oneTBB.
+// Thread-safe; put() never blocks for longer than a few instructions.
+#pragma once
+
+#include <atomic>
+#include <condition_variable>
+#include <cstddef>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <mutex>
+#include <optional>
+#include <vector>
+
+#include "graph/message.h"
+#include "graph/stage.h"
+
+namespace graph {
+
+/// What an edge does with a message that comes while `capacity` others wait.
+enum class WhenFull {
+  wait,         // cannot happen: credits bound the messages; nothing is dropped
+  latest,       // keeps the newest only
+  drop_oldest,  // makes room
+  drop_newest,  // refuses the newcomer
+};
+
+/// Bounds how many messages of one origin are alive at once. A credit taken here comes back by itself when
+/// the last message that descends from it is gone. Outlives its credits' holders.
+class Gate {
+ public:
+  explicit Gate(int slots) : free_(slots), slots_(slots) {}
+  Gate(const Gate&) = delete;
+
+  /// A credit, or null when all are out.
+  Credit try_acquire();
+  /// Waits for a credit; null when the gate was closed meanwhile.
+  Credit acquire();
+  /// Lets acquire() give up, now and for ever.
+  void close();
+  /// Called on the releasing thread after each return of a credit.
+  std::function<void()> on_release;
+
+  bool available() const { return free_.load() > 0; }
+  int peak() const { return peak_.load(std::memory_order_relaxed); }
+
+ private:
+  class Slot;
+  void release();
+
+  std::atomic<int> free_;
+  std::atomic<int> peak_{0};
+  const int slots_;
+  std::atomic<bool> closed_{false};
+  std::mutex mutex_;
+  std::condition_variable freed_;
+  int waiting_ = 0;
+};
+
+/// Counters of one edge, as seen at one moment.
+struct EdgeCounts {
+  std::uint64_t arrived = 0;
+  std::uint64_t dropped = 0;  // by the edge's policy
+  std::uint64_t late = 0;     // came after the stage was over
+  std::size_t depth = 0, peak = 0;
+};
+
+class Inbox {
+ public:
+  /// One edge into the stage; `port` is the index of the input it feeds.
+  struct Edge {
+    std::size_t port = 0;
+    WhenFull when_full = WhenFull::wait;
+    std::size_t capacity = 0;  // of drop_oldest and drop_newest
+    bool feedback = false;     // pairs by order, does not end the stage
+  };
+
+  /// What take() found.
+  enum class Found {
+    nothing,    // wait for more
+    messages,   // fire
+    tombstone,  // this number was filtered upstream: say so downstream
+    end,        // a joined input has ended; the stage is over
+  };
+  struct Firing {
+    std::vector<Input> inputs;
+    std::uint64_t number = 0;
+    std::int64_t born_ns = 0;
+    Credit credit;
+  };
+
+  Inbox(std::vector<InputPort> ports, std::vector<Edge> edges);
+
+  /// The gate of a stage behind a dropping edge: take() finds nothing while it has no credit. May be null.
+  void set_gate(Gate* gate) { gate_ = gate; }
+
+  /// Takes one message in by the edge's policy.
+  void put(std::size_t edge, Message message);
+  /// Fills `firing` with the next set of messages, if there is one.
+  Found take(Firing& firing);
+  /// Whether take() would find something.
+  bool ready() const;
+  /// Drops what waits and everything that still comes; gives the credits back.
+  void close();
+
+  EdgeCounts counts(std::size_t edge) const;
+
+ private:
+  struct Queue {
+    Edge edge;
+    std::deque<Message> waiting;
+    Any newest;  // of a sampled input; of feedback: what a tombstone stands for
+    bool ended = false;
+    std::uint64_t arrived = 0, dropped = 0, late = 0, last = 0;
+    std::size_t peak = 0;
+  };
+
+  bool keeps_credit(const Queue& queue) const;
+  Found find() const;
+  void take_unpaired(std::vector<Message>& gone);
+
+  const std::vector<InputPort> ports_;
+  Gate* gate_ = nullptr;
+  mutable std::mutex mutex_;
+  std::vector<Queue> queues_;
+  bool closed_ = false;
+};
+
+}  // namespace graph

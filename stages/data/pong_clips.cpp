@@ -1,0 +1,61 @@
+// pong_clips: an endless source of clips of simulated Pong.
+//
+// Clip b of message n is episode n·batch + b of the seed, so message n is a function of seed and n. Frames
+// answer to the action before them: the episode's first frame, which has none, is left out.
+#include <torch/torch.h>
+
+#include "graph/stage.h"
+#include "stages/data/pixels.h"
+#include "stages/model/config.h"
+#include "stages/pong/episode.h"
+#include "stages/types.h"
+
+namespace stages {
+namespace {
+
+struct PongClips {
+  struct Params {
+    std::int64_t batch = 16;
+    std::int64_t frames = 16;
+    std::uint64_t seed = 0;
+    model::Config model;
+  };
+
+  void start() const {
+    graph::require(params.model.in_channels == 3, "Pong has 3 colours; set model.in_channels: 3");
+    graph::require(params.model.n_actions >= 1 + pong::action_count, "Pong has 4 actions; set model.n_actions: 4");
+  }
+
+  Clip operator()(const graph::Context& context) const {
+    const auto B = params.batch, T = params.frames, H = params.model.height, W = params.model.width;
+    auto frames = torch::empty({B, T, H, W, 3}, torch::kByte);
+    auto action = torch::empty({B, T}, torch::kLong);
+    const pong::EpisodeParams sizes{.length = static_cast<int>(T + 1),
+                                    .size = {static_cast<int>(H), static_cast<int>(W)}};
+    for (std::int64_t b = 0; b < B; ++b) {
+      const auto episode = pong::make_episode(
+          params.seed, context.number * static_cast<std::uint64_t>(B) + static_cast<std::uint64_t>(b), sizes);
+      std::copy(episode.frames.begin() + H * W * 3, episode.frames.end(),
+                frames.data_ptr<std::uint8_t>() + b * T * H * W * 3);
+      for (std::int64_t i = 0; i < T; ++i)
+        action[b][i] = 1 + static_cast<std::int64_t>(episode.actions[static_cast<std::size_t>(i)]);
+    }
+    return {from_bytes(frames.permute({0, 1, 4, 2, 3})).contiguous(), action};  // [B,T,H,W,C] → [B,T,C,H,W]
+  }
+
+  Params params;
+};
+
+using P = PongClips::Params;
+const bool registered =
+    graph::Stage<PongClips>("pong_clips")
+        .summary("clips of simulated Pong, drawn afresh for ever")
+        .out("clips", "frames [B,T,3,H,W] float32 in [-1,1], action [B,T] in 1…3")
+        .param("batch", &P::batch, "clips in a message, B", graph::between(1, 4096))
+        .param("frames", &P::frames, "frames in a clip, T", graph::between(1, 4096))
+        .shared("seed", &P::seed, "same seed, same clips")
+        .block("model", &P::model)
+        .add();
+
+}  // namespace
+}  // namespace stages

@@ -1,0 +1,62 @@
+// kv_cache: what one player's network remembers, a ring of the last n_window−1 frames' keys and values.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <vector>
+
+#include "stages/model/config.h"
+
+namespace model {
+
+// The ring has n_window slots: n_window−1 for committed frames and one for the frame being evaluated, which
+// is written in place of the oldest, just evicted one. So what a frame sees is always a prefix of the slots
+// and nothing is ever copied or concatenated; softmax does not care that the slots are in ring order. `rope`
+// and `vid` keys arrive normed and rotated at their absolute frame index, `learn` keys normed only.
+//
+// Owned by one player and used by one call at a time. Tensors of the network's own device and type; no
+// autograd.
+class KvCache {
+ public:
+  explicit KvCache(const Config& config, at::Device device = at::kCPU, at::ScalarType dtype = at::kFloat);
+  KvCache(KvCache&&) = default;
+  KvCache& operator=(KvCache&&) = default;
+  KvCache(const KvCache&) = delete;
+  KvCache& operator=(const KvCache&) = delete;
+
+  // Forgets everything; the memory stays.
+  void reset();
+
+  // Committed frames that the next frame will see, 0 … n_window−1.
+  std::int64_t frames() const;
+
+  // Frames ever committed since reset(): the absolute index of the next frame.
+  std::int64_t position() const { return position_; }
+
+  // For the network
+  // --------------------------------------------------------------------------------------------
+
+  struct View {
+    at::Tensor keys, values;  // [H, L·N, d_head], L = frames() + 1 slots; valid until the next call
+  };
+
+  // Writes the keys and values [H, N, d_head] of the frame under evaluation and returns all that it sees in
+  // `block`, itself included. Overwritten by the next call unless commit() comes first.
+  View write(std::int64_t block, const at::Tensor& keys, const at::Tensor& values);
+
+  // For every slot of a View the age order of its frame: 0 is the oldest in view, frames() the one under
+  // evaluation.
+  std::vector<std::int64_t> order() const;
+
+  // Keeps what was written since the last commit, in every block, as the frames from position() on.
+  void commit(std::int64_t frames);
+
+  // Whether it was made for a network of these sizes.
+  bool fits(const Config& config) const;
+
+ private:
+  std::int64_t window_, tokens_, position_ = 0;
+  at::Tensor keys_, values_;  // [n_blocks, H, n_window·N, d_head]
+};
+
+}  // namespace model

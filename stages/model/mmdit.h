@@ -1,0 +1,89 @@
+// mmdit: the world model, a block-causal diffusion transformer over frames of patches, as pure functions of
+// weights.
+//
+//   c = Linear(emb(floor(t·(T−1)))) + ActionEmbedding(a)                       per frame
+//   h = RMSNorm(z)(1+σ1)+μ1;   z += γ1·Attention(h)                            (μ,σ,γ)×2 = Linear(SiLU(c))
+//   h = RMSNorm(z)(1+σ2)+μ2;   z += γ2·Down(Up(h)·SiLU(Gate(h)))               n_blocks times
+//   out = Linear(RMSNorm(z)(1+σ)+μ)                                            (μ,σ) = Linear(SiLU(c))
+//
+// Sources: toy-wm (github.com/wendlerc/toy-wm), whose parameter names and numbers these are · Peebles & Xie
+// 2023 arXiv:2212.09748 (AdaLN) · Chen et al. 2024 arXiv:2407.01392 (a noise level per frame)
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "stages/model/config.h"
+#include "stages/model/kv_cache.h"
+#include "stages/model/parameters.h"
+
+namespace model {
+
+// Immutable and cheap to copy; every function may be called from several threads at once. Computation runs on
+// the weights' device and in their type; predictions come back in the type of x. B clips or players, T
+// frames, P patches, D numbers a patch, N = P + registers tokens. t is the noise level in [0,1], 0 data, 1
+// noise; action is int64 in [0, n_actions), 0 none. Wrong shapes throw std::invalid_argument.
+class Mmdit {
+ public:
+  // Throws std::invalid_argument when config.check() does.
+  explicit Mmdit(Config config);
+
+  const Config& config() const { return config_; }
+
+  struct Shape {
+    std::string name;
+    std::vector<std::int64_t> sizes;
+    bool operator==(const Shape&) const = default;
+  };
+
+  // Names and shapes of the parameters, in the order in which every Parameters of this network holds them.
+  const std::vector<Shape>& layout() const { return *layout_; }
+
+  // Fresh float32 weights on the CPU, a function of the seed alone. init `reference`: the reference's
+  // (PyTorch's defaults). `zero_gates`: the same, but modulations and the output layer start at 0, so that
+  // every block starts as the identity and the network predicts 0 (AdaLN-zero, arXiv:2212.09748).
+  Parameters initialise(std::uint64_t seed) const;
+
+  // x [B,T,P,D], t [B,T], action [B,T] → prediction [B,T,P,D], of what config().predicts says. A token sees
+  // its own frame and the n_window−1 before it. Differentiable in the weights and x.
+  at::Tensor forward(const Parameters& weights, const at::Tensor& x, const at::Tensor& t,
+                     const at::Tensor& action) const;
+
+  // One new frame for each of B players: x [B,P,D], t [B], action [B] → prediction [B,P,D]. Row b sees the
+  // frames in *caches[b] and itself; rings may be of different length. With `commit` every cache takes this
+  // evaluation's keys and values as its newest frame; without it no cache changes, and then the same cache
+  // may serve several rows. Not differentiable. Nothing is committed when it throws.
+  at::Tensor forward_cached(const Parameters& weights, const at::Tensor& x, const at::Tensor& t,
+                            const at::Tensor& action, std::span<KvCache* const> caches, bool commit) const;
+
+  // Resets the caches and fills them with T ≤ n_window−1 frames in one block-causal pass: x [B,T,P,D], t
+  // [B,T], action [B,T], row b into *caches[b]. The same as committing the frames one after the other.
+  void prefill(const Parameters& weights, const at::Tensor& x, const at::Tensor& t, const at::Tensor& action,
+               std::span<KvCache* const> caches) const;
+
+  // The velocity v = x0 − z that a prediction amounts to: itself, or (x̂0 − x)/max(t, 0.05) where the network
+  // predicts data. x [...,P,D] as given to the network, t [...].
+  at::Tensor velocity(const at::Tensor& prediction, const at::Tensor& x, const at::Tensor& t) const;
+
+  // What the prediction should have been, given the noised x_t [...,P,D], the true velocity v and t [...]: v,
+  // or x0 = x_t + t·v.
+  at::Tensor target(const at::Tensor& x_t, const at::Tensor& v, const at::Tensor& t) const;
+
+  // Mean squared error of the prediction against target(): a scalar. Losses of the two kinds do not compare.
+  at::Tensor loss(const at::Tensor& prediction, const at::Tensor& x_t, const at::Tensor& v,
+                  const at::Tensor& t) const;
+
+ private:
+  struct Tables;
+
+  Config config_;
+  std::shared_ptr<const std::vector<Shape>> layout_;
+  std::shared_ptr<Tables> tables_;
+};
+
+}  // namespace model

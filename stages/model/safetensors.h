@@ -1,0 +1,29 @@
+// safetensors: reads and writes the format of that name, a JSON header and raw little-endian numbers.
+//
+// Source: github.com/huggingface/safetensors (the format's rules are checked, not trusted)
+#pragma once
+
+#include <filesystem>
+#include <map>
+#include <string>
+
+#include "stages/model/parameters.h"
+
+namespace model {
+
+struct TensorFile {
+  Parameters tensors;  // in the order in which they lie in the file
+  std::map<std::string, std::string> metadata;
+};
+
+// Reads a whole file into CPU tensors. Throws std::runtime_error with one line that names the file and what
+// is wrong when it is missing, cut off, or breaks the format; allocates no more than the file is long,
+// whatever its header says.
+TensorFile read_safetensors(const std::filesystem::path& path);
+
+// Writes so that `path` is at any moment the old file or the whole new one, also across a power cut: to
+// `path`.tmp, flushed, renamed. A leftover .tmp after a kill is garbage. Throws std::runtime_error when the
+// disk refuses.
+void write_safetensors(const std::filesystem::path& path, const TensorFile& file);
+
+}  // namespace model

@@ -1,0 +1,1 @@
+// torch_pch: a translation unit for the shared precompiled header to belong to.

@@ -1,0 +1,68 @@
+// clock: says when it is time for the next frame.
+//
+// Ticks lie on a fixed grid of 1/rate seconds from the first one on, so the clock does not drift. One frame is
+// under way at a time; a tick that comes while the frame before is not ready is skipped and counted, never made
+// up for.
+#include <spdlog/spdlog.h>
+
+#include <chrono>
+#include <cmath>
+#include <condition_variable>
+#include <mutex>
+#include <optional>
+
+#include "graph/stage.h"
+#include "stages/types.h"
+
+namespace stages {
+namespace {
+
+struct Clock {
+  struct Params {
+    double rate = 30;
+    bool realtime = true;
+  };
+  using Time = std::chrono::steady_clock;
+
+  std::optional<Tick> operator()(const graph::Context& context) {
+    if (!params.realtime) return Tick{};
+    if (!begun) {
+      begun = Time::now();
+      return Tick{};
+    }
+    const auto late = std::chrono::duration<double>(Time::now() - *begun).count() * params.rate;
+    const auto next = std::max(static_cast<std::uint64_t>(std::ceil(late)), tick + 1);
+    const Tick due{next - tick - 1};
+    tick = next;
+    skipped += due.skipped;
+    const auto when =
+        *begun + std::chrono::duration_cast<Time::duration>(std::chrono::duration<double>(static_cast<double>(tick) / params.rate));
+    std::unique_lock lock(mutex);
+    wait.wait_until(lock, context.stop_token(), when, [] { return false; });
+    if (context.stopping()) return std::nullopt;
+    return due;
+  }
+
+  void finish() const {
+    if (skipped > 0) spdlog::info("clock: {} of {} ticks skipped because the frame before was late", skipped, tick);
+  }
+
+  Params params;
+  std::optional<Time::time_point> begun;
+  std::uint64_t tick = 0, skipped = 0;
+  std::mutex mutex;
+  std::condition_variable_any wait;
+};
+
+using P = Clock::Params;
+const bool registered = graph::Stage<Clock>("clock")
+                            .summary("say when it is time for the next frame")
+                            .out("tick", "ticks skipped since the last one")
+                            .param("rate", &P::rate, "frames in a second", graph::between(0.01, 10000))
+                            .unit("Hz")
+                            .param("realtime", &P::realtime, "false: tick as fast as frames get ready")
+                            .in_flight(1)
+                            .add();
+
+}  // namespace
+}  // namespace stages

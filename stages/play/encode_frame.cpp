@@ -1,0 +1,26 @@
+// encode_frame: the network's numbers to 8-bit pixels.
+#include <torch/torch.h>
+
+#include "graph/stage.h"
+#include "stages/data/pixels.h"
+#include "stages/types.h"
+
+namespace stages {
+namespace {
+
+struct EncodeFrame {
+  Frame operator()(const Clip& clips) const {
+    graph::require(clips.frames.size(1) == 1, "encode_frame takes clips of one frame, [S,1,C,H,W]");
+    const auto pixels = to_bytes(clips.frames.squeeze(1));  // [S,1,C,H,W] → [S,C,H,W]
+    return {pixels.permute({0, 2, 3, 1}).contiguous(), clips.action.squeeze(1)};  // → [S,H,W,C]
+  }
+};
+
+const bool registered = graph::Stage<EncodeFrame>("encode_frame")
+                            .summary("the network's numbers to 8-bit pixels")
+                            .in("clips", "frames [S,1,C,H,W] in [-1,1], action [S,1]")
+                            .out("frame", "pixels [S,H,W,C] uint8, action [S]")
+                            .add();
+
+}  // namespace
+}  // namespace stages

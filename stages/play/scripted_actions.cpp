@@ -1,0 +1,59 @@
+// scripted_actions: plays a script instead of a person.
+//
+// "30 stay, 60 up" presses nothing for 30 frames and up for 60, and starts over at its end. The tick passes
+// through and leaves after its action, so a frame always answers to its own line of the script.
+#include <sstream>
+#include <tuple>
+
+#include "graph/stage.h"
+#include "stages/types.h"
+
+namespace stages {
+namespace {
+
+struct ScriptedActions {
+  struct Params {
+    std::string script = "30 stay, 60 up, 60 down, 30 stay, 20 up, 20 down";
+  };
+
+  void start() {
+    std::istringstream lines(params.script);
+    for (std::string line; std::getline(lines, line, ',');) {
+      std::istringstream words(line);
+      std::int64_t frames = 0;
+      std::string word, rest;
+      const std::vector<std::string> names{"none", "stay", "up", "down"};
+      if (!(words >> frames >> word) || frames < 1 || frames > 1'000'000 || words >> rest)
+        throw graph::Error("script: expected a number of frames and an action, as in '30 up', got '" + line + "'");
+      const auto name = std::find(names.begin(), names.end(), word);
+      if (name == names.end())
+        throw graph::Error("script: unknown action '" + word + "'; expected " + graph::join(names, " | "));
+      length += static_cast<std::uint64_t>(frames);
+      parts.emplace_back(length, name - names.begin());
+    }
+    graph::require(length > 0, "script: empty; expected something like '30 up, 30 down'");
+  }
+
+  std::tuple<Action, Tick> operator()(const Tick& tick, const graph::Context& context) const {
+    const auto frame = context.number % length;
+    auto part = parts.begin();
+    while (part->first <= frame) ++part;
+    return {Action{part->second}, tick};
+  }
+
+  Params params;
+  std::vector<std::pair<std::uint64_t, std::int64_t>> parts;  // end frame, action
+  std::uint64_t length = 0;
+};
+
+const bool registered = graph::Stage<ScriptedActions>("scripted_actions")
+                            .summary("play a script instead of a person")
+                            .in("tick", "time for the next frame")
+                            .out("action", "what the script presses in this frame")
+                            .out("tick", "the tick, after its action")
+                            .param("script", &ScriptedActions::Params::script,
+                                   "frames and action (none, stay, up, down), comma-separated; repeats")
+                            .add();
+
+}  // namespace
+}  // namespace stages

@@ -1,0 +1,45 @@
+// episode: a fixed number of frames of play, the unit of data: episode k is f(seed, k).
+//
+// An episode does not end with a round or a match, and begins anywhere in one: the policy plays a random
+// number of frames before the first that is kept.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "stages/pong/policy.h"
+#include "stages/pong/renderer.h"
+#include "stages/pong/simulator.h"
+
+namespace pong {
+
+// A game in progress and who plays it. A value.
+struct Play {
+  Simulator simulator;
+  Policy policy;
+};
+
+// Episode k's first frame: 0 to 511 frames into a match, which is long enough to lose sight of the first
+// serve.
+Play start_of_episode(std::uint64_t seed, std::uint64_t k);
+
+struct EpisodeParams {
+  int length = 128;  // frames, at least 1
+  ImageSize size;
+  Rendering rendering = Rendering::area;
+};
+
+// actions[i] and rewards[i] belong to the step from frame i to frame i + 1, so that frame i answers to
+// actions[i - 1]. The last step leads to a frame that is no longer part of the episode: as many actions as
+// frames, so that episodes can be laid end to end in a dataset's arrays.
+struct Episode {
+  std::vector<std::uint8_t> frames;  // [length, height, width, 3]
+  std::vector<Action> actions;       // [length]
+  std::vector<int> rewards;          // [length] +1: a point for the right paddle, -1: for the left, else 0
+};
+
+// The same bytes for the same arguments; a longer episode begins with the shorter one.
+// Throws std::invalid_argument if length or size is below 1.
+Episode make_episode(std::uint64_t seed, std::uint64_t k, const EpisodeParams& params);
+
+}  // namespace pong

@@ -1,0 +1,45 @@
+// policy: plays the right paddle for data, a mixture of behaviours that shows every action in every
+// situation.
+//
+//   track  keep the paddle's middle at an offset from the ball's that is drawn anew each time: the offset
+//   reaches a
+//          little further than the paddle does, so some balls are missed, and hits come on all parts of the
+//          paddle
+//   hold   press up or down, whatever the ball does
+//   idle   press nothing
+//
+// A behaviour lasts for a random number of frames. A world model needs the last two: where the action is a
+// function of the frame alone, as in perfect play, nothing tells what the action does.
+#pragma once
+
+#include <cstdint>
+
+#include "stages/pong/random.h"
+#include "stages/pong/simulator.h"
+
+namespace pong {
+
+enum class Behaviour : std::uint8_t { track, hold, idle };
+
+// A value: a copy acts alike on the same states. The actions are f(seed, states seen).
+class Policy {
+ public:
+  explicit Policy(std::uint64_t seed);
+
+  // The action for the next frame, to be called once a frame.
+  Action act(const State& state);
+
+  // What the last action came from.
+  Behaviour behaviour() const { return behaviour_; }
+
+ private:
+  void switch_behaviour();
+
+  Random random_;
+  Behaviour behaviour_ = Behaviour::idle;
+  int frames_left_ = 0;
+  float offset_ = 0;            // court units, of `track`
+  Action held_ = Action::stay;  // of `hold` and `idle`
+};
+
+}  // namespace pong

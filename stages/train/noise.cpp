@@ -1,0 +1,15 @@
+// noise: the straight path between data and noise.
+#include "stages/train/noise.h"
+
+#include <torch/torch.h>
+
+namespace stages {
+
+NoisyPatches mix(const Patches& clean, const at::Tensor& t, at::Generator random) {
+  const auto z = torch::randn(clean.x.sizes(), random, clean.x.options());
+  const auto v = clean.x - z;
+  const auto level = t.unsqueeze(-1).unsqueeze(-1);  // [B,T] → [B,T,1,1]
+  return {clean.x - level * v, v, t, clean.action};
+}
+
+}  // namespace stages

@@ -1,0 +1,88 @@
+// types: the nouns that flow along the edges.
+//
+//   B clips in a batch     T frames in a clip      P patches in a frame    D numbers in a patch
+//   C colours, H x W       S players dreamed in one batch
+//
+// Actions are int64: 0 none (unconditional), 1 stay, 2 up, 3 down; frame i is conditioned on the action taken
+// at frame i-1. Noise levels t are in [0,1]: 0 is data, 1 is noise. Tensors are never written once sent.
+#pragma once
+
+#include <ATen/core/Tensor.h>
+
+#include <cstdint>
+#include <memory>
+#include <vector>
+
+#include "stages/model/muon.h"
+
+namespace stages {
+
+// --- data ----------------------------------------------------------------------------------------------------
+
+struct Clip {
+  at::Tensor frames;  // [B,T,C,H,W] float32 in [-1,1]
+  at::Tensor action;  // [B,T]
+};
+
+struct Patches {
+  at::Tensor x;       // [B,T,P,D] float32
+  at::Tensor action;  // [B,T]
+  std::int64_t height = 0, width = 0, patch_size = 0;  // pixels
+};
+
+// --- training ------------------------------------------------------------------------------------------------
+
+struct NoisyPatches {
+  at::Tensor x_t;     // [B,T,P,D] = (1 - t) x0 + t z
+  at::Tensor v;       // [B,T,P,D] = x0 - z
+  at::Tensor t;       // [B,T]
+  at::Tensor action;  // [B,T]
+};
+
+struct Weights {
+  model::Parameters parameters;
+};
+
+struct Gradients {
+  std::vector<at::Tensor> of;  // d loss / d parameter, in the order of Weights
+  double loss = 0;             // mean over the batch
+  std::int64_t frames = 0;     // B·T
+};
+
+// All that training continues from, as of one step.
+struct Snapshot {
+  std::shared_ptr<const model::TrainState> state;
+};
+
+struct Report {
+  std::int64_t step = 0;  // counts from 1
+  double loss = 0;
+  double lr_muon = 0, lr_adam = 0;
+  double grad_norm = 0;  // before clipping
+  std::int64_t frames = 0;
+  double progress = 0;  // of the run, 0…1
+};
+
+// --- play ----------------------------------------------------------------------------------------------------
+
+// It is time for the next frame.
+struct Tick {
+  std::uint64_t skipped = 0;  // ticks that came and went while the frame before was not ready
+};
+
+// What one player presses from now on.
+struct Action {
+  std::int64_t action = 1;
+};
+
+// What every player does in this frame.
+struct Turn {
+  at::Tensor action;  // [S]
+};
+
+struct Frame {
+  at::Tensor pixels;  // [S,H,W,C] uint8
+  at::Tensor action;  // [S], the actions that led to it
+};
+
+}  // namespace stages

@@ -1,0 +1,88 @@
+// golden: the reference's numbers, for tests to compare with.
+#pragma once
+
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <filesystem>
+#include <fstream>
+#include <iterator>
+#include <random>
+#include <string>
+
+#include "stages/model/mmdit.h"
+#include "stages/model/patch_embed.h"
+#include "stages/model/python_checkpoint.h"
+#include "stages/model/safetensors.h"
+
+namespace golden {
+
+inline std::string text_of(const std::filesystem::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+// One folder of golden files: config, weights, tensors.
+struct Golden {
+  explicit Golden(const std::string& name)
+      : folder(std::filesystem::path(GOLDEN_DIR) / name),
+        config(model::Config::from_json(text_of(folder / "config.json"))),
+        network(config),
+        weights(model::load_python(folder / "model.pt", config)),
+        tensors(model::read_safetensors(folder / "golden.safetensors").tensors) {}
+
+  at::Tensor patches(const std::string& name) const {
+    return model::patchify(tensors.at(name), config.patch_size);
+  }
+
+  std::filesystem::path folder;
+  model::Config config;
+  model::Mmdit network;
+  model::Parameters weights;
+  model::Parameters tensors;
+};
+
+inline double largest_difference(const at::Tensor& a, const at::Tensor& b) {
+  EXPECT_EQ(a.sizes(), b.sizes());
+  return (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
+}
+
+// ‖a − b‖ / ‖b‖
+inline double relative_difference(const at::Tensor& a, const at::Tensor& b) {
+  EXPECT_EQ(a.sizes(), b.sizes());
+  const at::Tensor reference = b.to(at::kDouble);
+  return ((a.to(at::kDouble) - reference).norm() / reference.norm().clamp_min(1e-12)).item<double>();
+}
+
+// A folder of its own for a test's files, gone with it.
+class TemporaryFolder {
+ public:
+  TemporaryFolder()
+      : path_(std::filesystem::temp_directory_path() /
+              ("model_test_" + std::to_string(std::random_device{}()))) {
+    std::filesystem::create_directories(path_);
+  }
+  ~TemporaryFolder() {
+    std::error_code ignored;
+    std::filesystem::remove_all(path_, ignored);
+  }
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  const std::filesystem::path& path() const { return path_; }
+
+ private:
+  std::filesystem::path path_;
+};
+
+// Runs f and returns the text of the exception that it must throw.
+template <class Exception, class Function>
+std::string refusal(Function f) {
+  try {
+    f();
+  } catch (const Exception& error) {
+    return error.what();
+  }
+  ADD_FAILURE() << "nothing was thrown";
+  return {};
+}
+
+}  // namespace golden

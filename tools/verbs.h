@@ -1,0 +1,25 @@
+// verbs: what `run` can be asked for. Each adds its options to a subcommand and runs when it was chosen.
+//
+// A verb returns the process's exit code: 0 done, 1 the run failed. Bad pipelines, configs and usage throw
+// Usage or graph::Error before anything starts, and end with 2.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+
+namespace tools {
+
+/// What a chosen verb does.
+using Verb = std::function<int()>;
+
+/// Adds the verb's subcommand to `app`; the callback sets `chosen`.
+void add_pipeline(CLI::App& app, Verb& chosen);  // `run FILE`, which stands without a verb's name
+void add_check(CLI::App& app, Verb& chosen);
+void add_graph(CLI::App& app, Verb& chosen);
+void add_stages(CLI::App& app, Verb& chosen);
+void add_bench(CLI::App& app, Verb& chosen);
+
+/// The subcommand that stands for a pipeline file given without a verb.
+inline constexpr const char* pipeline_verb = "pipeline";
+
+}  // namespace tools
