@@ -58,7 +58,8 @@ void lay_stage(const std::string& name, Value& below, const Value& above, std::v
 void lay_over(Value& below, const Value& above, std::vector<std::string>& notes) {
   for (const auto& entry : above.entries) {
     auto* old = below.find(entry.key);
-    if (!old || !old->is_map() || !entry.value.is_map()) {
+    // When to stop is one decision: minutes from one layer do not go on beside steps from another.
+    if (!old || !old->is_map() || !entry.value.is_map() || entry.key == "stop") {
       below.set(entry.key, entry.value);
       for (auto& kept : below.entries)
         if (kept.key == entry.key) kept.place = entry.place;

@@ -73,6 +73,16 @@ void log_into(const fs::path& folder) {
   spdlog::default_logger()->flush_on(spdlog::level::info);
 }
 
+// A run that failed before it wrote anything of its own leaves no folder behind.
+void remove_if_unused(const fs::path& folder) {
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+    const auto name = entry.path().filename();
+    if (!entry.is_directory() && name != "pipeline.yaml" && name != "log.txt") return;
+  }
+  std::error_code ignored;
+  fs::remove_all(folder, ignored);
+}
+
 void say_drops(const graph::Engine& engine) {
   for (const auto& edge : engine.telemetry().edges)
     if (edge.counts.dropped > 0)
@@ -109,6 +119,7 @@ int run(Options options) {
     engine.run();
   } catch (const graph::Error& error) {
     spdlog::error(error.what());
+    if (pipeline.writes()) remove_if_unused(run_options.folder);
     return 1;
   }
   say_drops(engine);

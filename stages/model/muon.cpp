@@ -61,13 +61,13 @@ bool updated_by_muon(std::string_view name, const at::Tensor& tensor) {
 at::Tensor orthogonalise(const at::Tensor& matrix, int steps) {
   constexpr double a = 3.4445, b = -4.7750, c = 2.0315;
   const bool tall = matrix.size(0) > matrix.size(1);
-  at::Tensor x = matrix.to(at::kBFloat16);
+  at::Tensor x = matrix.to(at::kFloat);
   x = (tall ? x.t() : x) / (x.norm() + 1e-7);
   for (int i = 0; i < steps; ++i) {
     const at::Tensor gram = at::mm(x, x.t());
     x = at::addmm(x, at::addmm(gram, gram, gram, b, c), x, a, 1);
   }
-  return (tall ? x.t() : x).to(at::kFloat);
+  return tall ? x.t() : x;
 }
 
 Muon::Muon(Options options) : options_(options) {}

@@ -29,7 +29,7 @@ struct Window {
     const auto set = [](const char* name) { return std::getenv(name) && *std::getenv(name); };
     graph::require(set("DISPLAY") || set("WAYLAND_DISPLAY"),
                    "no display (DISPLAY and WAYLAND_DISPLAY are empty); run with --headless for a video file");
-    cv::namedWindow(params.title, cv::WINDOW_NORMAL | cv::WINDOW_KEEPRATIO);
+    cv::namedWindow(params.title, cv::WINDOW_NORMAL | cv::WINDOW_KEEPRATIO | cv::WINDOW_GUI_NORMAL);
   }
 
   void operator()(const Frame& frame) {

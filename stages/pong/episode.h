@@ -19,8 +19,7 @@ struct Play {
   Policy policy;
 };
 
-// Episode k's first frame: 0 to 511 frames into a match, which is long enough to lose sight of the first
-// serve.
+// Episode k's first frame: 0 to 511 frames into a match, to begin at a first serve rarely.
 Play start_of_episode(std::uint64_t seed, std::uint64_t k);
 
 struct EpisodeParams {

@@ -15,8 +15,8 @@ constexpr float tolerance = Court::paddle_speed * Court::ticks_per_frame / 2;
 Policy::Policy(std::uint64_t seed) : random_(seed) {}
 
 void Policy::switch_behaviour() {
-  // Of the frames, about 8 in 10 track, 1 holds, 1 idles: tracking lasts longer. Steep balls need rallies of several
-  // hits, and where only 6 in 10 track, every other ball is lost.
+  // Of the frames, about 8 in 10 track, 1 holds, 1 idles: tracking lasts longer. Steep balls need rallies of
+  // several hits, and where only 6 in 10 track, every other ball is lost.
   const int draw = random_.below(100);
   if (draw < 55) {
     behaviour_ = Behaviour::track;

@@ -1,15 +1,12 @@
-// policy: plays the right paddle for data, a mixture of behaviours that shows every action in every
-// situation.
+// policy: plays the right paddle for data, mixing behaviours so that every action is seen in every situation.
 //
-//   track  keep the paddle's middle at an offset from the ball's that is drawn anew each time: the offset
-//   reaches a
-//          little further than the paddle does, so some balls are missed, and hits come on all parts of the
-//          paddle
+//   track  keep the paddle's middle at an offset from the ball's, drawn anew each time; it may exceed the
+//          paddle's reach, so some balls are missed, and hits come on all parts of the paddle
 //   hold   press up or down, whatever the ball does
 //   idle   press nothing
 //
-// A behaviour lasts for a random number of frames. A world model needs the last two: where the action is a
-// function of the frame alone, as in perfect play, nothing tells what the action does.
+// A behaviour lasts for a random number of frames. The last two matter to a world model: where the frame
+// alone decides the action, as in perfect play, nothing in the data tells what the action does.
 #pragma once
 
 #include <cstdint>

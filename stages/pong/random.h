@@ -1,5 +1,4 @@
-// random: numbers that are a function of a seed and a position, the same on every machine and standard
-// library.
+// random: numbers that are f(seed, position), the same on every machine and standard library.
 //
 // Source: Steele, Lea, Flood 2014, "Fast splittable pseudorandom number generators" (SplitMix64)
 #pragma once

@@ -6,22 +6,21 @@
 // Everything but the serve's slope is deterministic, and that is f(seed, number of the serve).
 //
 // One tick, in this order:
-//   paddles  right: +-8, left: towards the ball, at most 8; both may hang half out of the court, no further
-//   ball     moves by (vx, vy), then
-//   walls    beyond the floor or the ceiling: vy = -vy (the position stays, so it may show up to 13 units
-//   outside) left     x < 0: the paddle is there: vx = -vx; else a point for the right, and a new round right
-//   x + 32 > 500: the paddle is there: vx = -vx, vy += 3 * (paddle's direction), |vy| <= 13, a |vy| under
-//            0.01 becomes 3, and the ball is moved back into the court; else a point for the left, and a new
-//            round
-// A new round starts in the same tick and ends the frame, so that frame shows both paddles in the middle and
-// the ball where it is served. A round won may end the match (21 points); the next one starts at 0 : 0.
+//   paddles  right: +-8 or 0, left: towards the ball, at most 8; both may hang half out, no further
+//   ball     moves by (vx, vy)
+//   walls    beyond the floor or the ceiling: vy = -vy (the ball stays there, up to 13 units outside)
+//   left     x < 0: vx = -vx if the paddle is there, else a point for the right
+//   right    x + 32 > 500: vx = -vx, vy += 3 * (paddle's direction), |vy| <= 13, |vy| < 0.01 becomes vy = 3,
+//            and the ball is moved back into the court, if the paddle is there, else a point for the left
+// A point starts a new round in the same tick and ends the frame, which so shows both paddles in the middle
+// and the ball where it is served. The 21st point of a side ends the match; the next starts at 0 : 0.
 //
 // Surprises, all PufferLib's own: the left paddle aims its middle at the ball's LOWER edge; a paddle pressed
 // against its limit still gives the ball its spin, as the action counts, not the motion; a served ball may
 // fly level.
 //
-// Source: PufferLib's Pong, github.com/PufferAI/PufferLib, pufferlib/ocean/pong/pong.h. Its reward of 0.1 for
-// a hit is left out.
+// Source: PufferLib's Pong, github.com/PufferAI/PufferLib, pufferlib/ocean/pong/pong.h. Its reward of 0.1
+// for a hit is left out.
 #pragma once
 
 #include <cstdint>

@@ -42,8 +42,8 @@ std::vector<State> scenes() {
           scene(-35, -35, -10, -13), scene(605, 605, 478, 621)};
 }
 
-// Area rendering without its arithmetic: point rendering at 2160 x 1920, where every edge of our integer scenes falls
-// between two pixels, averaged over blocks.
+// Area rendering without its arithmetic: point rendering at 2160 x 1920, where every edge of our integer
+// scenes falls between two pixels, averaged over blocks.
 std::vector<double> averaged(const State& state, ImageSize size) {
   const ImageSize fine{1920, 2160};
   const int rows = fine.height / size.height, columns = fine.width / size.width;

@@ -1,0 +1,86 @@
+// command_line_test: the verbs, their exit codes and what they print.
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "tests/pipelines/process.h"
+
+namespace {
+
+using tests::Folder;
+using tests::run;
+
+TEST(CommandLine, EveryShippedPipelineIsFine) {
+  std::vector<std::string> arguments{"check"};
+  for (const auto& entry : std::filesystem::directory_iterator(PROJECT_DIR "/pipelines"))
+    if (entry.path().extension() == ".yaml") arguments.push_back(entry.path());
+  const auto checked = run(arguments);
+  EXPECT_EQ(checked.code, 0) << checked.output;
+}
+
+TEST(CommandLine, ABrokenPipelineEndsWithTwoAndItsPlaces) {
+  const Folder folder;
+  std::ofstream(folder / "broken.yaml") << "stages:\n"
+                                           "  noise: {type: logit_normal_noise, sdt: 1, from: clips}\n"
+                                           "  clips: {type: pong_clip}\n";
+  const auto checked = run({"check", (folder / "broken.yaml").string()});
+  EXPECT_EQ(checked.code, 2);
+  EXPECT_NE(checked.output.find("broken.yaml:2:37: stage 'noise': unknown parameter 'sdt'; did you mean 'std'?"),
+            std::string::npos)
+      << checked.output;
+  EXPECT_NE(checked.output.find("broken.yaml:3:17: stage 'clips': unknown type 'pong_clip'; did you mean 'pong_clips'?"),
+            std::string::npos)
+      << checked.output;
+  EXPECT_EQ(run({(folder / "broken.yaml").string()}).code, 2);
+}
+
+TEST(CommandLine, BadUsageEndsWithTwo) {
+  EXPECT_EQ(run({}).code, 2);
+  EXPECT_EQ(run({"check"}).code, 2);
+  EXPECT_EQ(run({"pipelines/nowhere.yaml"}).code, 2);
+  EXPECT_EQ(run({"pipelines/train.yaml", "--nonsense"}).code, 2);
+  EXPECT_EQ(run({"pipelines/train.yaml", "--set", "noise.std"}).code, 2);
+  EXPECT_EQ(run({"pipelines/train.yaml", "--headless"}).code, 2);
+  EXPECT_EQ(run({"stages", "nothing"}).code, 2);
+}
+
+TEST(CommandLine, HelpAndVersionAreThere) {
+  const auto help = run({"--help"});
+  EXPECT_EQ(help.code, 0);
+  for (const auto* verb : {"check", "graph", "stages", "bench"})
+    EXPECT_NE(help.output.find(verb), std::string::npos) << help.output;
+  EXPECT_EQ(run({"--version"}).output.rfind("worldline ", 0), 0u);
+}
+
+TEST(CommandLine, EveryStageExplainsItselfAndItsExampleIsValid) {
+  const auto listed = run({"stages", "--json"});
+  ASSERT_EQ(listed.code, 0);
+  const auto stages = nlohmann::json::parse(listed.output);
+  EXPECT_GE(stages.size(), 19u);
+  for (const auto& stage : stages) {
+    const auto name = stage["name"].get<std::string>();
+    EXPECT_FALSE(stage["summary"].get<std::string>().empty()) << name;
+    for (const auto& port : stage["inputs"]) EXPECT_FALSE(port["doc"].get<std::string>().empty()) << name;
+    for (const auto& port : stage["outputs"]) EXPECT_FALSE(port["doc"].get<std::string>().empty()) << name;
+    for (const auto& parameter : stage["parameters"]) EXPECT_FALSE(parameter["doc"].get<std::string>().empty()) << name;
+    EXPECT_NE(stage["example"].get<std::string>().find("type: " + name), std::string::npos);
+  }
+}
+
+TEST(CommandLine, TheSchemaIsJsonAndKnowsEveryStage) {
+  const auto schema = run({"stages", "--schema"});
+  ASSERT_EQ(schema.code, 0);
+  const auto json = nlohmann::json::parse(schema.output);
+  EXPECT_TRUE(json["properties"].contains("model"));
+  EXPECT_TRUE(json["properties"].contains("seed"));
+  EXPECT_TRUE(json["properties"].contains("stages"));
+}
+
+TEST(CommandLine, AnOverrideOfTypeDropsWhatTheNewTypeLacks) {
+  const auto drawn = run({"graph", "pipelines/play.yaml", "--set", "window.type=count", "--set", "window.from=frames",
+                          "--set", "players.from.actions=[]"});
+  EXPECT_EQ(drawn.code, 0) << drawn.output;
+}
+
+}  // namespace

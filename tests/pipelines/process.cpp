@@ -1,0 +1,94 @@
+// process: fork, exec, wait.
+#include "tests/pipelines/process.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <fstream>
+#include <iterator>
+#include <stdexcept>
+#include <thread>
+
+namespace tests {
+
+using Clock = std::chrono::steady_clock;
+
+Process::Process(std::vector<std::string> arguments) {
+  char name[] = "/tmp/worldline-test-XXXXXX";
+  const int log = mkstemp(name);
+  if (log < 0) throw std::runtime_error("cannot make a log file");
+  log_ = name;
+  arguments.insert(arguments.begin(), WORLDLINE_BINARY);
+  std::vector<char*> argv;
+  for (auto& argument : arguments) argv.push_back(argument.data());
+  argv.push_back(nullptr);
+  pid_ = fork();
+  if (pid_ == 0) {
+    if (chdir(PROJECT_DIR) != 0) _exit(127);
+    dup2(log, STDOUT_FILENO);
+    dup2(log, STDERR_FILENO);
+    execv(argv[0], argv.data());
+    _exit(127);
+  }
+  close(log);
+}
+
+Process::~Process() {
+  if (pid_ > 0) {
+    kill(pid_, SIGKILL);
+    waitpid(pid_, nullptr, 0);
+  }
+  std::error_code ignored;
+  std::filesystem::remove(log_, ignored);
+}
+
+void Process::signal(int number) const { kill(pid_, number); }
+
+int Process::wait(std::chrono::milliseconds limit) {
+  const auto end = Clock::now() + limit;
+  while (Clock::now() < end) {
+    int status = 0;
+    if (waitpid(pid_, &status, WNOHANG) == pid_) {
+      pid_ = -1;
+      return WIFEXITED(status) ? WEXITSTATUS(status) : -1;
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  return -1;
+}
+
+std::string Process::output() const {
+  std::ifstream file(log_);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+bool Process::printed(const std::string& text, std::chrono::milliseconds limit) const {
+  const auto end = Clock::now() + limit;
+  while (Clock::now() < end) {
+    if (output().find(text) != std::string::npos) return true;
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  return false;
+}
+
+Folder::Folder() {
+  char name[] = "/tmp/worldline-test-XXXXXX";
+  if (!mkdtemp(name)) throw std::runtime_error("cannot make a folder");
+  path_ = name;
+}
+
+Folder::~Folder() {
+  std::error_code ignored;
+  std::filesystem::remove_all(path_, ignored);
+}
+
+Result run(std::vector<std::string> arguments) {
+  Process process(std::move(arguments));
+  const int code = process.wait();
+  return {code, process.output()};
+}
+
+}  // namespace tests

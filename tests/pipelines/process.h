@@ -1,0 +1,55 @@
+// process: runs the binary as a person would, for tests.
+#pragma once
+
+#include <sys/types.h>
+
+#include <chrono>
+#include <filesystem>
+#include <string>
+#include <vector>
+
+namespace tests {
+
+/// A running `worldline ARGUMENTS` with stdout and stderr in one file. Killed with the object.
+class Process {
+ public:
+  explicit Process(std::vector<std::string> arguments);
+  ~Process();
+  Process(const Process&) = delete;
+
+  void signal(int number) const;
+  /// The exit code; -1 when it did not end in time or was ended by a signal.
+  int wait(std::chrono::milliseconds limit = std::chrono::minutes(5));
+  /// All that it has printed so far.
+  std::string output() const;
+  /// Waits until `text` was printed; false when it was not in time.
+  bool printed(const std::string& text, std::chrono::milliseconds limit = std::chrono::minutes(2)) const;
+
+ private:
+  pid_t pid_ = -1;
+  std::filesystem::path log_;
+};
+
+/// An empty folder that goes with the object.
+class Folder {
+ public:
+  Folder();
+  ~Folder();
+  Folder(const Folder&) = delete;
+
+  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
+  std::string string() const { return path_.string(); }
+
+ private:
+  std::filesystem::path path_;
+};
+
+struct Result {
+  int code;
+  std::string output;
+};
+
+/// Runs `worldline ARGUMENTS` to its end.
+Result run(std::vector<std::string> arguments);
+
+}  // namespace tests

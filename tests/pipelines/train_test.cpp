@@ -1,0 +1,97 @@
+// train_test: a training run from outside: its folder, its loss, Ctrl-C, and the game it has learned.
+#include <gtest/gtest.h>
+#include <signal.h>
+
+#include <cstdio>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "stages/model/weights_file.h"
+#include "tests/pipelines/process.h"
+
+namespace {
+
+using namespace std::chrono_literals;
+using tests::Folder;
+using tests::Process;
+using tests::run;
+
+std::vector<std::string> tiny(const Folder& runs, std::vector<std::string> more = {}) {
+  std::vector<std::string> all{"pipelines/train.yaml", "configs/test-tiny.yaml", "--runs", runs.string(), "--name", "t"};
+  all.insert(all.end(), more.begin(), more.end());
+  return all;
+}
+
+std::vector<nlohmann::json> metrics(const Folder& runs) {
+  std::ifstream file(runs / "t/metrics.jsonl");
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+  return lines;
+}
+
+TEST(Train, WritesItsFolderAndTheLossFalls) {
+  const Folder runs;
+  const auto trained = run(tiny(runs, {"--set", "stop.steps=60"}));
+  ASSERT_EQ(trained.code, 0) << trained.output;
+  EXPECT_TRUE(std::filesystem::exists(runs / "t/pipeline.yaml"));
+  EXPECT_TRUE(std::filesystem::exists(runs / "t/log.txt"));
+  const auto lines = metrics(runs);
+  ASSERT_EQ(lines.size(), 60u);
+  for (std::size_t i = 0; i < lines.size(); ++i) EXPECT_EQ(lines[i]["step"], i + 1);
+  EXPECT_LT(lines.back()["loss"], 0.2 * lines.front()["loss"].get<double>());
+  const auto file = model::load(runs / "t/checkpoints/step-000060.safetensors");
+  EXPECT_EQ(file.config.d_model, 48);
+  EXPECT_EQ(file.facts.at("step"), "60");
+
+  // The merged pipeline runs as it is, and gives the same numbers.
+  const auto again = run({(runs / "t/pipeline.yaml").string(), "--runs", runs.string(), "--name", "u"});
+  ASSERT_EQ(again.code, 0) << again.output;
+  EXPECT_EQ(model::load(runs / "u/checkpoints/step-000060.safetensors").parameters.at("norm.w").sum().item<float>(),
+            file.parameters.at("norm.w").sum().item<float>());
+
+  // What was learned plays.
+  const auto played = run({"pipelines/play.yaml", "--headless", "--set", "stop.steps=20", "--set",
+                           "denoise.checkpoint=" + (runs / "t").string(), "--runs", runs.string(), "--name", "p"});
+  ASSERT_EQ(played.code, 0) << played.output;
+  EXPECT_NE(played.output.find("wrote 20 frames to " + (runs / "p/video.mp4").string()), std::string::npos)
+      << played.output;
+  EXPECT_GT(std::filesystem::file_size(runs / "p/video.mp4"), 1000u);
+}
+
+TEST(Train, InterruptedWritesACheckpointAndEndsWellWithinFiveSeconds) {
+  const Folder runs;
+  Process process(tiny(runs, {"--set", "stop.steps=1000000"}));
+  ASSERT_TRUE(process.printed("step ")) << process.output();
+  process.signal(SIGINT);
+  EXPECT_EQ(process.wait(5s), 0) << process.output();
+  const auto lines = metrics(runs);
+  ASSERT_FALSE(lines.empty());
+  char name[64];
+  std::snprintf(name, sizeof name, "t/checkpoints/step-%06d.safetensors", lines.back()["step"].get<int>());
+  EXPECT_NO_THROW(model::load(runs / name)) << process.output();
+}
+
+TEST(Train, TheSecondInterruptEndsItAtOnce) {
+  const Folder runs;
+  // One micro-batch of many clips: training looks at the first interrupt only after it.
+  Process process(tiny(runs, {"--set", "clips.batch=192", "--set", "clips.frames=32", "--set", "gradients.micro_batch=192"}));
+  ASSERT_TRUE(process.printed("run folder")) << process.output();
+  std::this_thread::sleep_for(3s);
+  process.signal(SIGINT);
+  ASSERT_TRUE(process.printed("stopping", 2s)) << process.output();
+  process.signal(SIGINT);
+  EXPECT_EQ(process.wait(1s), 130) << process.output();
+}
+
+TEST(Play, WithoutACheckpointSaysWhatToDoAndLeavesNothing) {
+  const Folder runs;
+  const auto played = run({"pipelines/play.yaml", "--headless", "--runs", runs.string()});
+  EXPECT_EQ(played.code, 1);
+  EXPECT_NE(played.output.find("pipelines/play.yaml:5:3: stage 'denoise': no checkpoint: train one"),
+            std::string::npos)
+      << played.output;
+  EXPECT_TRUE(std::filesystem::is_empty(runs.string()));
+}
+
+}  // namespace
