@@ -29,12 +29,16 @@ class Run {
 
 /// Handed to a stage's body and hooks by value of its call.
 struct Context {
-  std::uint64_t number = 0;  // of the message; in idle() and finish(), of the last one
-  std::string stage;         // the stage's name in the YAML
-  Run* run = nullptr;        // null in a harness without a run
+  std::uint64_t number = 0;   // of the message; in idle() and finish(), of the last one
+  std::string stage;          // the stage's name in the YAML
+  Run* run = nullptr;         // null in a harness without a run
+  std::stop_token closing{};  // of a source: asks it alone to return, sooner than the run's own token
 
   double progress() const { return run ? run->progress(number) : 0; }
-  std::stop_token stop_token() const { return run ? run->stop_token() : std::stop_token{}; }
+  std::stop_token stop_token() const {
+    if (closing.stop_possible()) return closing;
+    return run ? run->stop_token() : std::stop_token{};
+  }
   bool stopping() const { return stop_token().stop_requested(); }
   void stop() const {
     if (run) run->stop();

@@ -13,6 +13,8 @@
 #include <thread>
 #include <utility>
 
+#include "graph/layers.h"
+
 namespace graph {
 namespace {
 
@@ -96,17 +98,21 @@ class Engine::Impl final : public Run {
       const auto since = node->since_ns.load();
       text += (text.empty() ? "" : "; ") + std::string("stage '") + node->plan.name + "' ";
       if (since != 0) {
-        text += "has been in message " + std::to_string(node->number.load()) + " for " +
-                std::to_string((now_ns() - since) / 1'000'000'000) + " s";
-      } else if (node->is_source()) {
+        const auto* hook = node->hook.load();
+        text += "has been in " +
+                (hook ? hook + std::string("()") : "message " + std::to_string(node->number.load())) +
+                " for " + std::to_string((now_ns() - since) / 1'000'000'000) + " s";
+      } else if (node->gate && !node->gate->available()) {
         text += "waits for one of its " + std::to_string(node->plan.in_flight) + " messages to be done";
-      } else {
+      } else if (!node->is_source()) {
         text += "waits for";
         for (std::size_t e = 0; e < node->edges.size(); ++e) {
           const auto& edge = plan_.edges[node->edges[e]];
           text += (e ? ", '" : " '") + node->plan.type->inputs[edge.input].name + "' (depth " +
                   std::to_string(node->inbox.counts(e).depth) + ")";
         }
+      } else {
+        text += "is between two messages";
       }
     }
     return text;
@@ -121,7 +127,9 @@ class Engine::Impl final : public Run {
       counts.tombstones = node->tombstones;
       counts.busy_seconds = static_cast<double>(node->busy_ns) * 1e-9;
       counts.in_flight_peak = node->gate ? node->gate->peak() : 0;
-      if (node->messages > 0) counts.age_mean_ms = static_cast<double>(node->age_sum_ns) * 1e-6 / static_cast<double>(node->messages);
+      if (node->messages > 0)
+        counts.age_mean_ms =
+            static_cast<double>(node->age_sum_ns) * 1e-6 / static_cast<double>(node->messages);
       counts.age_max_ms = static_cast<double>(node->age_max_ns) * 1e-6;
       all.stages.push_back(counts);
       for (std::size_t e = 0; e < node->edges.size(); ++e) {
@@ -142,8 +150,9 @@ class Engine::Impl final : public Run {
       const auto parameter = std::ranges::find(known, key, &Parameter::name);
       if (parameter == known.end()) throw Error("stage '" + stage + "' has no parameter '" + key + "'");
       if (!parameter->live)
-        throw Error("'" + stage + "." + key + "' cannot change while the pipeline runs; set it before the start");
-      const auto value = parse_yaml(text, stage + "." + key);
+        throw Error("'" + stage + "." + key +
+                    "' cannot change while the pipeline runs; set it before the start");
+      const auto value = parse_override(text, {stage + "." + key, 0, 0});
       // A value that does not fit is refused here, by a trial, and not later on the stage's thread.
       parameter->decode(node->plan.type->default_params().get(), value);
       const std::lock_guard lock(node->live_mutex);
@@ -163,9 +172,15 @@ class Engine::Impl final : public Run {
 
   struct Node : Waker {
     Node(StagePlan stage_plan, std::vector<Inbox::Edge> inbox_edges)
-        : plan(std::move(stage_plan)), inbox(plan.type->inputs, std::move(inbox_edges)) {}
+
+        : is_sink(std::ranges::all_of(stage_plan.type->outputs, &OutputPort::from_idle)),
+          plan(std::move(stage_plan)),
+          inbox(plan.type->inputs, std::move(inbox_edges)) {}
 
     bool is_source() const { return plan.type->is_source(); }
+
+    // Nothing that follows its inputs leaves it.
+    const bool is_sink;
 
     StagePlan plan;
     Executor executor = Executor::cpu;
@@ -179,13 +194,15 @@ class Engine::Impl final : public Run {
     std::atomic<bool> scheduled{false};
 
     std::thread thread;
+    std::stop_source closing;  // of a source
 
     // Used by the executor alone.
     Inbox::Firing firing;
+    std::int64_t done_ns = 0;  // end of the call before, 0 when something else came in between
     std::vector<Any> results;
     Context context;
-    std::uint64_t own_number = 0;  // numbers what idle() sends
-    std::uint64_t last_number = 0;
+    std::uint64_t own_number = 0;   // of the next message that follows no input
+    std::uint64_t next_number = 0;  // after all that followed an input
 
     std::mutex live_mutex;
     std::vector<std::pair<const Parameter*, Value>> live;
@@ -193,7 +210,8 @@ class Engine::Impl final : public Run {
 
     std::atomic<bool> over{false};
     bool failed = false;
-    std::atomic<std::int64_t> since_ns{0};  // start of the call under way, 0 when there is none
+    std::atomic<std::int64_t> since_ns{0};   // start of the call under way, 0 when there is none
+    std::atomic<const char*> hook{nullptr};  // what is called; null for operator()
     std::atomic<std::uint64_t> number{0}, messages{0}, tombstones{0};
     std::atomic<std::int64_t> busy_ns{0}, age_sum_ns{0}, age_max_ns{0};
   };
@@ -215,6 +233,8 @@ class Engine::Impl final : public Run {
     node->executor = plan.type->executor;
     node->instance = plan.type->make(plan.params);
     node->context = {.number = options_.first, .stage = plan.name, .run = this};
+    if (plan.type->is_source()) node->context.closing = node->closing.get_token();
+    node->next_number = options_.first;
     node->results.resize(plan.type->outputs.size());
     if (plan.in_flight > 0) {
       node->gate = std::make_unique<Gate>(plan.in_flight);
@@ -264,16 +284,20 @@ class Engine::Impl final : public Run {
 
   void work(Node& node) {
     int fired = 0;
+    node.done_ns = 0;
     while (fired < turn && fire(node)) ++fired;
     // Between the last look and this store a message may have come that did not schedule.
     node.scheduled = false;
-    if (!node.over && node.inbox.ready() && !node.scheduled.exchange(true)) node.core->try_put(flow::continue_msg{});
+    if (!node.over && node.inbox.ready() && !node.scheduled.exchange(true))
+      node.core->try_put(flow::continue_msg{});
   }
 
   static void rest(Waker& waker, bool idles) {
     std::unique_lock lock(waker.wake_mutex);
-    if (idles) waker.woken.wait_for(lock, idle_period, [&] { return waker.awake; });
-    else waker.woken.wait(lock, [&] { return waker.awake; });
+    if (idles)
+      waker.woken.wait_for(lock, idle_period, [&] { return waker.awake; });
+    else
+      waker.woken.wait(lock, [&] { return waker.awake; });
     waker.awake = false;
   }
 
@@ -296,8 +320,10 @@ class Engine::Impl final : public Run {
       }
     while (running_ > 0) {
       bool fired = false;
-      for (auto* node : mine)
+      for (auto* node : mine) {
+        node->done_ns = 0;
         if (!node->over) fired |= fire(*node);
+      }
       if (fired) continue;
       for (auto* node : mine)
         if (!node->over && node->plan.type->idles) idle(*node);
@@ -312,12 +338,12 @@ class Engine::Impl final : public Run {
     for (; number < last; ++number) {
       auto credit = node.gate->acquire();
       if (!credit) break;
+      node.done_ns = 0;
       node.context.number = number;
       bool more = false;
-      if (!guard(node, [&] { more = node.instance->call({}, node.results, node.context); })) break;
-      if (!more) break;
-      node.last_number = number;
-      emit(node, number, now_ns(), credit);
+      if (!guard(node, [&] { more = node.instance->call({}, node.results, node.context); }) || !more) break;
+      count(node);
+      emit(node, number, node.done_ns, credit);
     }
     end(node);
   }
@@ -329,39 +355,48 @@ class Engine::Impl final : public Run {
     auto& firing = node.firing;
     switch (node.inbox.take(firing)) {
       case Inbox::Found::nothing:
+        node.done_ns = 0;
         return false;
       case Inbox::Found::end:
         end(node);
         return false;
       case Inbox::Found::tombstone:
-        add_tombstone(node);
+        count_tombstone(node);
         break;
       case Inbox::Found::messages:
         if (failed()) break;
         node.context.number = firing.number;
         guard(node, [&] { node.instance->call(firing.inputs, node.results, node.context); });
-        note_age(node, firing.born_ns);
+        count(node);
+        note_age(node);
         break;
     }
-    node.last_number = firing.number;
     firing.inputs.clear();
     emit(node, firing.number, firing.born_ns, firing.credit);
     firing.credit.reset();
     return true;
   }
 
-  void add_tombstone(Node& node) { node.tombstones.fetch_add(1, std::memory_order_relaxed); }
+  // Only the executor adds, so a plain sum will do.
+  static void count(Node& node) { node.messages.store(node.messages.load(std::memory_order_relaxed) + 1); }
+  static void count_tombstone(Node& node) {
+    node.tombstones.store(node.tombstones.load(std::memory_order_relaxed) + 1);
+  }
 
-  static void note_age(Node& node, std::int64_t born_ns) {
-    if (!node.outputs.empty() || born_ns == 0) return;
-    const auto age = now_ns() - born_ns;
+  static void note_age(Node& node) {
+    if (!node.is_sink || node.firing.born_ns == 0) return;
+    const auto age = node.done_ns - node.firing.born_ns;
     add(node.age_sum_ns, age);
     if (age > node.age_max_ns) node.age_max_ns = age;
   }
 
   void emit(Node& node, std::uint64_t number, std::int64_t born_ns, const Credit& credit) {
+    node.next_number = number + 1;
     for (std::size_t o = 0; o < node.results.size(); ++o) {
-      if (node.plan.type->outputs[o].from_idle) continue;
+      if (node.plan.type->outputs[o].from_idle) {
+        emit_own(node, o);
+        continue;
+      }
       Message message;
       message.body = std::exchange(node.results[o], {});
       message.number = number;
@@ -372,42 +407,40 @@ class Engine::Impl final : public Run {
     }
   }
 
-  // Messages that follow no input: numbered by the stage itself, without a credit, on edges that drop.
-  void emit_own(Node& node) {
-    for (std::size_t o = 0; o < node.results.size(); ++o) {
-      if (!node.results[o]) continue;
-      Message message;
-      message.body = std::exchange(node.results[o], {});
-      message.number = node.own_number++;
-      message.born_ns = now_ns();
-      node.outputs[o]->try_put(message);
-    }
+  // A message that follows no input: numbered by the stage itself, without a credit, to edges that drop.
+  void emit_own(Node& node, std::size_t o) {
+    if (!node.results[o]) return;
+    Message message;
+    message.body = std::exchange(node.results[o], {});
+    message.number = node.own_number++;
+    message.born_ns = now_ns();
+    node.outputs[o]->try_put(message);
   }
 
   void idle(Node& node) {
     if (failed()) return;
-    guard(node, [&] { node.instance->idle(node.results, node.context); }, "idle");
-    emit_own(node);
+    guard(
+        node, [&] { node.instance->idle(node.results, node.context); }, "idle");
+    for (std::size_t o = 0; o < node.results.size(); ++o)
+      if (node.plan.type->outputs[o].from_idle) emit_own(node, o);
+    node.done_ns = 0;
   }
 
   // finish(), its last message, the end.
   void end(Node& node) {
+    const bool was_fed = node.inbox.is_fed();
     node.inbox.close();
     if (!node.failed) {
-      guard(node, [&] { node.instance->finish(node.results, node.context); }, "finish");
-      for (std::size_t o = 0; o < node.results.size(); ++o) {
-        if (!node.results[o]) continue;
-        Message message;
-        message.body = std::exchange(node.results[o], {});
-        message.number = node.plan.type->outputs[o].from_idle ? node.own_number++ : node.last_number + 1;
-        message.born_ns = now_ns();
-        node.outputs[o]->try_put(message);
-      }
+      guard(
+          node, [&] { node.instance->finish(node.results, node.context); }, "finish");
+      node.own_number = std::max(node.own_number, node.next_number);
+      for (std::size_t o = 0; o < node.results.size(); ++o) emit_own(node, o);
     }
     Message last;
     last.kind = Message::Kind::end;
     for (auto& output : node.outputs) output->try_put(last);
     node.over = true;
+    if (was_fed) close_unheard();
     --running_;
     wake(main_);
     wake(watchdog_);
@@ -419,8 +452,10 @@ class Engine::Impl final : public Run {
   bool guard(Node& node, F&& call, const char* hook = nullptr) {
     apply_live(node);
     const auto number = node.context.number;
-    const auto begin = now_ns();
+    // Looking at the clock costs as much as the rest; what follows a call at once begins at its end.
+    const auto begin = node.done_ns != 0 ? node.done_ns : now_ns();
     node.number.store(number, std::memory_order_relaxed);
+    node.hook.store(hook, std::memory_order_relaxed);
     node.since_ns.store(begin, std::memory_order_relaxed);
     bool fine = true;
     try {
@@ -435,10 +470,8 @@ class Engine::Impl final : public Run {
     if (!fine)
       for (auto& result : node.results) result = {};
     node.since_ns.store(0, std::memory_order_relaxed);
-    if (!hook) {
-      node.messages.store(node.messages.load(std::memory_order_relaxed) + 1, std::memory_order_relaxed);
-      add(node.busy_ns, now_ns() - begin);
-    }
+    node.done_ns = now_ns();
+    if (!hook) add(node.busy_ns, node.done_ns - begin);
     return fine;
   }
 
@@ -452,30 +485,64 @@ class Engine::Impl final : public Run {
 
   void start_stages() {
     for (auto& node : nodes_) {
-      if (!guard(*node, [&] { node->instance->start(node->results, node->context); }, "start")) return;
+      if (!guard(
+              *node, [&] { node->instance->start(node->results, node->context); }, "start"))
+        return;
       // What start() returns is for feedback edges alone, as often as each of them says.
       for (const auto& edge : plan_.edges) {
         if (edge.feedback == 0 || nodes_[edge.from] != node) continue;
         auto& to = *nodes_[edge.to];
         const auto slot = static_cast<std::size_t>(&edge - plan_.edges.data());
         const auto e = static_cast<std::size_t>(std::ranges::find(to.edges, slot) - to.edges.begin());
+        if (!node->results[edge.output])
+          return fail(*node, "start",
+                      "start() gave no first message for '" + to.plan.name + "', which waits for it");
         for (int token = 0; token < edge.feedback; ++token) {
           Message message;
           message.body = node->results[edge.output];
-          message.kind = message.body ? Message::Kind::data : Message::Kind::tombstone;
           message.number = static_cast<std::uint64_t>(token);
           to.inbox.put(e, message);
         }
       }
       for (auto& result : node->results) result = {};
+      node->done_ns = 0;
     }
   }
 
   // --- ending --------------------------------------------------------------------------------------------
 
+  static void close_source(Node& node) {
+    node.closing.request_stop();
+    node.gate->close();
+  }
+
   void close_sources() {
     for (auto& node : nodes_)
-      if (node->is_source()) node->gate->close();
+      if (node->is_source()) close_source(*node);
+  }
+
+  // A join ends with the first of its inputs, and a sampled source may never end: what only worked for a stage
+  // that is over would go on for ever.
+  void close_unheard() {
+    std::vector<bool> heard;
+    for (const auto& node : nodes_) heard.push_back(!node->over);
+    for (bool more = true; more;) {
+      more = false;
+      for (std::size_t i = 0; i < nodes_.size(); ++i) {
+        bool has_readers = false, has_heard_readers = false;
+        for (const auto& edge : plan_.edges) {
+          if (edge.from != i || edge.feedback || nodes_[i]->plan.type->outputs[edge.output].from_idle)
+            continue;
+          has_readers = true;
+          has_heard_readers = has_heard_readers || heard[edge.to];
+        }
+        if (!heard[i] || !has_readers || has_heard_readers) continue;
+        heard[i] = false;
+        more = true;
+      }
+    }
+    for (std::size_t i = 0; i < nodes_.size(); ++i)
+      if (!heard[i] && nodes_[i]->is_source()) close_source(*nodes_[i]);
   }
 
   bool failed() const { return failed_.load(std::memory_order_relaxed); }
@@ -497,7 +564,8 @@ class Engine::Impl final : public Run {
 
   std::uint64_t moves() const {
     std::uint64_t sum = 0;
-    for (const auto& node : nodes_) sum += node->messages.load() + node->tombstones.load() + (node->over ? 1 : 0);
+    for (const auto& node : nodes_)
+      sum += node->messages.load() + node->tombstones.load() + (node->over ? 1 : 0);
     return sum;
   }
 
@@ -508,10 +576,13 @@ class Engine::Impl final : public Run {
     while (running_ > 0) {
       {
         std::unique_lock lock(watchdog_.wake_mutex);
-        watchdog_.woken.wait_for(lock, std::min<Clock::duration>(options_.quiet / 4, std::chrono::milliseconds(200)));
+        watchdog_.woken.wait_for(
+            lock, std::min<Clock::duration>(options_.quiet / 4, std::chrono::milliseconds(200)),
+            [&] { return watchdog_.awake; });
+        watchdog_.awake = false;
       }
-      if (plan_.stop.minutes && Clock::now() - start_time_ >= std::chrono::duration<double, std::ratio<60>>(
-                                                                  *plan_.stop.minutes))
+      if (plan_.stop.minutes &&
+          Clock::now() - start_time_ >= std::chrono::duration<double, std::ratio<60>>(*plan_.stop.minutes))
         close_sources();
       const auto count = moves();
       if (count != seen) {
@@ -521,9 +592,11 @@ class Engine::Impl final : public Run {
         moved = Clock::now();
         patience = std::max<Clock::duration>(options_.quiet, 3 * longest);
       } else if (Clock::now() - moved >= patience && running_ > 0) {
-        if (options_.warn) options_.warn("nothing has moved for " +
-                                         std::to_string(std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - moved).count()) +
-                                         " s: " + whereabouts());
+        if (options_.warn)
+          options_.warn(
+              "nothing has moved for " +
+              std::to_string(std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - moved).count()) +
+              " s: " + whereabouts());
         patience *= 2;
       }
     }

@@ -18,10 +18,10 @@
 namespace graph {
 
 struct RunOptions {
-  std::filesystem::path folder;   // the run's own folder, for stages that write
-  std::uint64_t first = 0;        // number of the first message
-  std::chrono::milliseconds quiet{10'000};                 // the watchdog speaks after this long
-  std::function<void(const std::string&)> warn;            // what the watchdog says; any thread
+  std::filesystem::path folder;                  // the run's own folder, for stages that write
+  std::uint64_t first = 0;                       // number of the first message
+  std::chrono::milliseconds quiet{10'000};       // the watchdog speaks after this long
+  std::function<void(const std::string&)> warn;  // what the watchdog says; any thread
 };
 
 /// Counters of one stage, as seen at one moment.
@@ -30,7 +30,7 @@ struct StageCounts {
   std::uint64_t messages = 0;    // firings of operator()
   std::uint64_t tombstones = 0;  // numbers that were filtered before or by it
   double busy_seconds = 0;
-  int in_flight_peak = 0;        // of a stage with slots
+  int in_flight_peak = 0;                  // of a stage with slots
   double age_mean_ms = 0, age_max_ms = 0;  // of sinks: from the source's emission to the end of the firing
 };
 

@@ -35,9 +35,10 @@ Credit Gate::acquire() {
     if (closed_) return nullptr;
     if (auto credit = try_acquire()) return credit;
     std::unique_lock lock(mutex_);
-    ++waiting_;
-    freed_.wait(lock, [&] { return closed_ || free_.load() > 0; });
-    --waiting_;
+    // Said before looking, and release() looks after freeing: one of the two sees the other.
+    waiting_ = true;
+    freed_.wait(lock, [&] { return closed_ || free_ >= wake_at(); });
+    waiting_ = false;
   }
 }
 
@@ -48,11 +49,10 @@ void Gate::close() {
 }
 
 void Gate::release() {
-  {
-    // Under the lock, so that acquire() cannot look and fall asleep in between.
+  if (free_.fetch_add(1) + 1 >= wake_at() && waiting_) {
+    // Under the lock, so that acquire() cannot be between its look and its sleep.
     const std::lock_guard lock(mutex_);
-    free_.fetch_add(1);
-    if (waiting_ > 0) freed_.notify_one();
+    freed_.notify_one();
   }
   if (on_release) on_release();
 }
@@ -61,6 +61,7 @@ Inbox::Inbox(std::vector<InputPort> ports, std::vector<Edge> edges) : ports_(std
   for (const auto& edge : edges) {
     queues_.emplace_back();
     queues_.back().edge = edge;
+    paired_ += keeps_credit(queues_.back());
   }
 }
 
@@ -79,19 +80,18 @@ void Inbox::put(std::size_t edge, Message message) {
     queue.ended = true;
     return;
   }
-  assert((queue.arrived == 0 || queue.edge.feedback || message.number > queue.last) &&
-         "messages ascend on every edge");
-  ++queue.arrived;
-  queue.last = message.number;
+  assert((queue.edge.feedback || message.number >= queue.next) && "messages ascend on every edge");
+  queue.next = message.number + 1;
+  const bool is_data = message.kind == Message::Kind::data;
+  queue.arrived += is_data;
   if (!keeps_credit(queue)) returned = std::move(message.credit);
   if (closed_) {
-    if (message.kind == Message::Kind::data) ++queue.late;
+    queue.late += is_data;
     dropped = std::move(message);
     return;
   }
   const bool drops = queue.edge.when_full != WhenFull::wait;
-  if (message.kind == Message::Kind::tombstone && (drops || ports_[queue.edge.port].intake != Intake::joined))
-    return;
+  if (!is_data && (drops || ports_[queue.edge.port].intake != Intake::joined)) return;
   if (drops) {
     const auto capacity = queue.edge.when_full == WhenFull::latest ? 1 : queue.edge.capacity;
     if (queue.waiting.size() >= capacity) {
@@ -117,7 +117,7 @@ Inbox::Found Inbox::find() const {
   bool complete = true;
   for (const auto& queue : queues_) {
     if (ports_[queue.edge.port].intake != Intake::joined || !queue.waiting.empty()) continue;
-    if (queue.ended && !queue.edge.feedback) return Found::end;
+    if (queue.ended) return Found::end;
     complete = false;
   }
   return complete ? Found::messages : Found::nothing;
@@ -133,9 +133,9 @@ void Inbox::take_unpaired(std::vector<Message>& gone) {
     bool dropped = false;
     for (auto& queue : queues_) {
       if (!keeps_credit(queue) || queue.waiting.empty() || queue.waiting.front().number == highest) continue;
+      queue.dropped += queue.waiting.front().kind == Message::Kind::data;
       gone.push_back(std::move(queue.waiting.front()));
       queue.waiting.pop_front();
-      ++queue.dropped;
       dropped = true;
     }
     if (!dropped) return;
@@ -146,7 +146,7 @@ Inbox::Found Inbox::take(Firing& firing) {
   std::vector<Message> gone;  // destroyed after the lock is released, see put()
   const std::lock_guard lock(mutex_);
   auto found = find();
-  if (found == Found::messages) {
+  if (found == Found::messages && paired_ > 1) {
     take_unpaired(gone);
     found = find();
   }
@@ -192,13 +192,19 @@ bool Inbox::ready() const {
 
 void Inbox::close() {
   std::vector<std::deque<Message>> gone;
+  std::vector<Any> newest;
   const std::lock_guard lock(mutex_);
   closed_ = true;
   for (auto& queue : queues_) {
-    queue.late += queue.waiting.size();
-    gone.push_back(std::move(queue.waiting));
-    queue.waiting.clear();
+    for (const auto& message : queue.waiting) queue.late += message.kind == Message::Kind::data;
+    gone.push_back(std::exchange(queue.waiting, {}));
+    newest.push_back(std::exchange(queue.newest, {}));
   }
+}
+
+bool Inbox::is_fed() const {
+  const std::lock_guard lock(mutex_);
+  return std::ranges::any_of(queues_, [](const auto& queue) { return !queue.ended && !queue.edge.feedback; });
 }
 
 EdgeCounts Inbox::counts(std::size_t edge) const {

@@ -4,6 +4,7 @@
 // Thread-safe; put() never blocks for longer than a few instructions.
 #pragma once
 
+#include <algorithm>
 #include <atomic>
 #include <condition_variable>
 #include <cstddef>
@@ -27,6 +28,21 @@ enum class WhenFull {
   drop_newest,  // refuses the newcomer
 };
 
+/// A mutex for critical sections of a few instructions: it looks some times before it goes to sleep, since
+/// sleeping and waking cost a hundred times what there is to wait for.
+class ShortMutex {
+ public:
+  void lock() {
+    for (int look = 0; look < 100; ++look)
+      if (mutex_.try_lock()) return;
+    mutex_.lock();
+  }
+  void unlock() { mutex_.unlock(); }
+
+ private:
+  std::mutex mutex_;
+};
+
 /// Bounds how many messages of one origin are alive at once. A credit taken here comes back by itself when
 /// the last message that descends from it is gone. Outlives its credits' holders.
 class Gate {
@@ -36,7 +52,8 @@ class Gate {
 
   /// A credit, or null when all are out.
   Credit try_acquire();
-  /// Waits for a credit; null when the gate was closed meanwhile.
+  /// Waits for a credit; null when the gate was closed meanwhile. One caller at a time. Of many slots it waits
+  /// for a quarter to come back, so that its thread does not sleep and wake for every single one.
   Credit acquire();
   /// Lets acquire() give up, now and for ever.
   void close();
@@ -49,21 +66,22 @@ class Gate {
  private:
   class Slot;
   void release();
+  int wake_at() const { return std::max(1, slots_ / 4); }
 
   std::atomic<int> free_;
   std::atomic<int> peak_{0};
   const int slots_;
   std::atomic<bool> closed_{false};
+  std::atomic<bool> waiting_{false};
   std::mutex mutex_;
   std::condition_variable freed_;
-  int waiting_ = 0;
 };
 
 /// Counters of one edge, as seen at one moment.
 struct EdgeCounts {
-  std::uint64_t arrived = 0;
-  std::uint64_t dropped = 0;  // by the edge's policy
-  std::uint64_t late = 0;     // came after the stage was over
+  std::uint64_t arrived = 0;  // messages with a body; tombstones do not count, here and below
+  std::uint64_t dropped = 0;  // by the edge's policy, or because a join's other input never sent its partner
+  std::uint64_t late = 0;     // came after the stage was over, or waited when it ended
   std::size_t depth = 0, peak = 0;
 };
 
@@ -74,7 +92,7 @@ class Inbox {
     std::size_t port = 0;
     WhenFull when_full = WhenFull::wait;
     std::size_t capacity = 0;  // of drop_oldest and drop_newest
-    bool feedback = false;     // pairs by order, does not end the stage
+    bool feedback = false;     // pairs by order
   };
 
   /// What take() found.
@@ -82,13 +100,13 @@ class Inbox {
     nothing,    // wait for more
     messages,   // fire
     tombstone,  // this number was filtered upstream: say so downstream
-    end,        // a joined input has ended; the stage is over
+    end,        // a joined input has nothing more to give; the stage is over
   };
   struct Firing {
+    Credit credit;  // the first member, so that it outlives the inputs it stands for
     std::vector<Input> inputs;
     std::uint64_t number = 0;
     std::int64_t born_ns = 0;
-    Credit credit;
   };
 
   Inbox(std::vector<InputPort> ports, std::vector<Edge> edges);
@@ -104,6 +122,8 @@ class Inbox {
   bool ready() const;
   /// Drops what waits and everything that still comes; gives the credits back.
   void close();
+  /// Whether some edge but feedback has not ended, so that its sender still works for this stage.
+  bool is_fed() const;
 
   EdgeCounts counts(std::size_t edge) const;
 
@@ -113,7 +133,7 @@ class Inbox {
     std::deque<Message> waiting;
     Any newest;  // of a sampled input; of feedback: what a tombstone stands for
     bool ended = false;
-    std::uint64_t arrived = 0, dropped = 0, late = 0, last = 0;
+    std::uint64_t arrived = 0, dropped = 0, late = 0, next = 0;
     std::size_t peak = 0;
   };
 
@@ -123,8 +143,9 @@ class Inbox {
 
   const std::vector<InputPort> ports_;
   Gate* gate_ = nullptr;
-  mutable std::mutex mutex_;
+  mutable ShortMutex mutex_;
   std::vector<Queue> queues_;
+  int paired_ = 0;  // queues whose messages pair by number
   bool closed_ = false;
 };
 

@@ -19,12 +19,17 @@ bool knows(const StageType& type, const std::string& key) {
   return is_wiring(key) || std::ranges::find(type.parameters, key, &Parameter::name) != type.parameters.end();
 }
 
+// As Value::set, and the key's place is the newcomer's.
+void lay_entry(Value& below, const Entry& above) {
+  const auto old = std::ranges::find(below.entries, above.key, &Entry::key);
+  if (old == below.entries.end())
+    below.entries.push_back(above);
+  else
+    *old = above;
+}
+
 void lay_map(Value& below, const Value& above) {
-  for (const auto& entry : above.entries) {
-    below.set(entry.key, entry.value);
-    for (auto& kept : below.entries)
-      if (kept.key == entry.key) kept.place = entry.place;
-  }
+  for (const auto& entry : above.entries) lay_entry(below, entry);
 }
 
 void lay_stage(const std::string& name, Value& below, const Value& above, std::vector<std::string>& notes) {
@@ -60,17 +65,14 @@ void lay_over(Value& below, const Value& above, std::vector<std::string>& notes)
     auto* old = below.find(entry.key);
     // When to stop is one decision: minutes from one layer do not go on beside steps from another.
     if (!old || !old->is_map() || !entry.value.is_map() || entry.key == "stop") {
-      below.set(entry.key, entry.value);
-      for (auto& kept : below.entries)
-        if (kept.key == entry.key) kept.place = entry.place;
+      lay_entry(below, entry);
     } else if (entry.key == "stages") {
       for (const auto& stage : entry.value.entries) {
         auto* old_stage = old->find(stage.key);
         if (old_stage && old_stage->is_map() && stage.value.is_map()) {
           lay_stage(stage.key, *old_stage, stage.value, notes);
         } else {
-          old->set(stage.key, stage.value);
-          old->entries.back().place = stage.place;
+          lay_entry(*old, stage);
         }
       }
     } else {
@@ -79,19 +81,38 @@ void lay_over(Value& below, const Value& above, std::vector<std::string>& notes)
   }
 }
 
-Value read_layer(const fs::path& path) {
-  auto value = read_yaml(path, path.generic_string());
+void check_layer(const Value& value) {
   if (!value.is_map()) throw Error(value.place, "expected a map with 'stages:', got " + value.describe());
   if (const auto* stages = value.find("stages"); stages && !stages->is_map())
     throw Error(stages->place, "'stages' must be a map from name to stage, got " + stages->describe());
+}
+
+void check_config(const Value& value) {
+  check_layer(value);
+  for (const auto* key : {"configs", "headless"})
+    if (const auto* found = value.find(key))
+      throw Error(found->place, "'" + std::string(key) +
+                                    "' belongs to a pipeline's top level, not into what is laid over it");
+}
+
+Value read_config(const fs::path& path) {
+  auto value = read_yaml(path, path.generic_string());
+  check_config(value);
   return value;
+}
+
+// weakly_canonical() alone leaves a path relative when nothing of it exists.
+fs::path real_path(const fs::path& path, std::error_code& code) {
+  const auto full = fs::absolute(path, code);
+  return code ? full : fs::weakly_canonical(full, code);
 }
 
 // The project: the nearest folder above the file that holds a folder `pipelines`, or the file's own folder.
 fs::path project_of(const fs::path& file) {
-  const auto own = fs::weakly_canonical(file).parent_path();
+  std::error_code code;
+  const auto own = real_path(file, code).parent_path();
   for (auto folder = own; folder.has_relative_path(); folder = folder.parent_path())
-    if (fs::is_directory(folder / "pipelines")) return folder;
+    if (fs::is_directory(folder / "pipelines", code)) return folder;
   return own;
 }
 
@@ -104,7 +125,8 @@ std::vector<Value> included(const Value& root, const fs::path& file) {
   std::vector<Value> layers;
   const auto* configs = root.find("configs");
   if (!configs) return layers;
-  if (!configs->is_list()) throw Error(configs->place, "'configs' must be a list of files, got " + configs->describe());
+  if (!configs->is_list())
+    throw Error(configs->place, "'configs' must be a list of files, got " + configs->describe());
   const auto project = project_of(file);
   std::vector<Problem> problems;
   for (const auto& item : configs->items) {
@@ -113,14 +135,22 @@ std::vector<Value> included(const Value& root, const fs::path& file) {
       continue;
     }
     const auto path = file.parent_path() / item.scalar;
-    const auto real = fs::weakly_canonical(path);
-    if (!is_inside(real, project)) {
+    std::error_code code;
+    const auto real = real_path(path, code);
+    if (code) {
+      problems.push_back({item.place, "config '" + item.scalar + "': " + code.message()});
+    } else if (!is_inside(real, project)) {
       problems.push_back({item.place, "config '" + item.scalar + "' lies outside the project (" +
                                           project.generic_string() + "); move it inside"});
-    } else if (!fs::is_regular_file(real)) {
-      problems.push_back({item.place, "config '" + item.scalar + "': no such file"});
+    } else if (!fs::is_regular_file(real, code)) {
+      problems.push_back({item.place, "config '" + item.scalar +
+                                          "': " + (fs::exists(real, code) ? "not a file" : "no such file")});
     } else {
-      layers.push_back(read_layer(path.lexically_normal()));
+      try {
+        layers.push_back(read_config(path.lexically_normal()));
+      } catch (const Error& error) {
+        problems.insert(problems.end(), error.problems().begin(), error.problems().end());
+      }
     }
   }
   if (!problems.empty()) throw Error(std::move(problems));
@@ -148,7 +178,7 @@ Value override_layer(const std::string& text, const Value& merged) {
     path.push_back(text.substr(at, dot - at));
     at = dot + 1;
   }
-  auto value = text.size() == equals + 1 ? Value{} : parse_yaml(text.substr(equals + 1), place.file);
+  auto value = parse_override(text.substr(equals + 1), place);
   for (auto key = path.rbegin(); key != path.rend(); ++key) {
     Value map;
     map.kind = Value::Kind::map;
@@ -172,29 +202,47 @@ Value override_layer(const std::string& text, const Value& merged) {
   return value;
 }
 
-
 }  // namespace
 
+Value parse_override(const std::string& text, const Place& place) {
+  Value value;
+  if (!text.empty()) {
+    try {
+      value = parse_yaml(text, place.file);
+    } catch (const Error& error) {
+      auto problems = error.problems();
+      for (auto& problem : problems) problem.place = place;
+      throw Error(std::move(problems));
+    }
+  }
+  place_all(value, place);
+  return value;
+}
+
 Value merge_layers(const Request& request, std::vector<std::string>& notes) {
-  auto merged = read_layer(request.file);
+  auto merged = read_yaml(request.file, request.file.generic_string());
+  check_layer(merged);
   const auto configs = included(merged, request.file);
   merged.erase("configs");
   Value headless;
   if (const auto* block = merged.find("headless")) {
     headless = *block;
-    if (!headless.is_map()) throw Error(headless.place, "'headless' must be a map, got " + headless.describe());
+    check_config(headless);
   }
   merged.erase("headless");
   for (const auto& config : configs) lay_over(merged, config, notes);
   if (request.headless) lay_over(merged, headless, notes);
-  for (const auto& path : request.configs) {
-    const auto config = read_layer(path);
-    for (const auto* key : {"configs", "headless"})
-      if (const auto* found = config.find(key))
-        throw Error(found->place, "'" + std::string(key) + "' belongs into a pipeline, not into a config over it");
-    lay_over(merged, config, notes);
-  }
-  for (const auto& text : request.overrides) lay_over(merged, override_layer(text, merged), notes);
+  std::vector<Problem> problems;
+  const auto lay = [&](const auto& make_layer) {
+    try {
+      lay_over(merged, make_layer(), notes);
+    } catch (const Error& error) {
+      problems.insert(problems.end(), error.problems().begin(), error.problems().end());
+    }
+  };
+  for (const auto& path : request.configs) lay([&] { return read_config(path); });
+  for (const auto& text : request.overrides) lay([&] { return override_layer(text, merged); });
+  if (!problems.empty()) throw Error(std::move(problems));
   return merged;
 }
 

@@ -9,4 +9,7 @@ namespace graph {
 /// change of type made void. Throws Error for what cannot be read or merged.
 Value merge_layers(const Request& request, std::vector<std::string>& notes);
 
+/// The right side of "stage.key=value" and of a live change: one YAML value, with `place` throughout.
+Value parse_override(const std::string& text, const Place& place);
+
 }  // namespace graph

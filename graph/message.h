@@ -15,12 +15,12 @@ namespace graph {
 /// The type of a body, printable.
 struct Type {
   std::type_index index;
-  std::string name;  // "Patches": the C++ name without its namespaces
+  std::string name;  // as type_name() makes it
 
   bool operator==(const Type& other) const { return index == other.index; }
 };
 
-/// "Patches" for worldline::stages::Patches.
+/// "Patches" for worldline::stages::Patches: the C++ name without its namespaces.
 std::string type_name(const std::type_info& info);
 
 template <class T>
@@ -46,15 +46,20 @@ class Any {
   /// The body as a T, or nullptr when it is something else.
   template <class T>
   const T* get() const {
-    return body_ && *type_ == type_of<T>() ? static_cast<const T*>(body_.get()) : nullptr;
+    return body_ && (type_ == &type_of<T>() || *type_ == type_of<T>()) ? static_cast<const T*>(body_.get())
+                                                                       : nullptr;
   }
-  /// The body as the T that wiring has promised it to be.
+  /// The body as a T; throws Error when it is something else. Wiring rules that out but for sources of Any
+  /// type, whose messages are known only when they come.
   template <class T>
   const T& as() const {
-    return *static_cast<const T*>(body_.get());
+    if (const auto* body = get<T>()) return *body;
+    not_a(type_of<T>());
   }
 
  private:
+  [[noreturn]] void not_a(const Type& expected) const;
+
   std::shared_ptr<const void> body_;
   const Type* type_ = nullptr;
 };
@@ -77,10 +82,10 @@ struct Message {
     end,        // no message follows
   };
 
+  Credit credit;             // the first member, so that it outlives the body it stands for
   Any body;                  // of data
   std::uint64_t number = 0;  // given by the source, kept by all descendants; ascends on every edge
   std::int64_t born_ns = 0;  // steady clock, when the source made the ancestor; for the age of data only
-  Credit credit;
   Kind kind = Kind::data;
 };
 

@@ -27,7 +27,8 @@ N number(const Value& value, const std::string& what) {
   const auto* begin = value.scalar.data();
   const auto* end = begin + value.scalar.size();
   const auto [at, code] = std::from_chars(begin, end, result);
-  if (code == std::errc::result_out_of_range) throw Error(value.place, value.scalar + " is too large for " + what);
+  if (code == std::errc::result_out_of_range)
+    throw Error(value.place, value.scalar + " is too large for " + what);
   if (code != std::errc{} || at != end) expected(value, what);
   return result;
 }
@@ -80,7 +81,7 @@ Value Codec<std::string>::encode(const std::string& value) { return scalar(value
 
 std::string Range::text() const {
   if (!choices.empty()) return join(choices, " | ");
-  const auto show = [](double number) { return fmt::format("{:g}", number); };
+  const auto show = [](double number) { return fmt::format("{}", number); };
   if (low && high)
     return show(*low) + (low_open ? " (open)" : "") + " to " + show(*high) + (high_open ? " (open)" : "");
   if (low) return (low_open ? "above " : "at least ") + show(*low);
@@ -92,7 +93,7 @@ void check_range(const Range& range, double number, const Place& place) {
   const bool too_low = range.low && (range.low_open ? number <= *range.low : number < *range.low);
   const bool too_high = range.high && (range.high_open ? number >= *range.high : number > *range.high);
   if (too_low || too_high)
-    throw Error(place, fmt::format("{:g} is out of range; expected {}", number, range.text()));
+    throw Error(place, fmt::format("{} is out of range; expected {}", number, range.text()));
 }
 
 void check_range(const Range& range, const std::string& word, const Place& place) {

@@ -115,7 +115,7 @@ template <class P>
 class Schema {
  public:
   template <class M, class Base>
-  Schema& param(std::string name, M Base::* member, std::string doc, Range range = {}) {
+  Schema& param(std::string name, M Base::*member, std::string doc, Range range = {}) {
     static_assert(std::is_base_of_v<Base, P>);
     Parameter parameter;
     parameter.name = std::move(name);
@@ -127,6 +127,8 @@ class Schema {
       if constexpr (std::is_arithmetic_v<M> && !std::is_same_v<M, bool>)
         check_range(range, static_cast<double>(decoded), value.place);
       if constexpr (std::is_same_v<M, std::string>) check_range(range, decoded, value.place);
+      if constexpr (requires { typename M::value_type; } && !std::is_same_v<M, std::string>)
+        check_items(range, decoded, value);
       static_cast<P*>(params)->*member = std::move(decoded);
     };
     parameter.encode = [member](const void* params) {
@@ -137,6 +139,17 @@ class Schema {
   }
 
   std::vector<Parameter> parameters;
+
+ private:
+  template <class T>
+  static void check_items(const Range& range, const std::vector<T>& list, const Value& value) {
+    for (std::size_t i = 0; i < list.size(); ++i) {
+      if constexpr (std::is_same_v<T, std::string>)
+        check_range(range, list[i], value.items[i].place);
+      else if constexpr (!std::is_same_v<T, bool>)
+        check_range(range, static_cast<double>(list[i]), value.items[i].place);
+    }
+  }
 };
 
 /// A block of values at the top of a pipeline that several stages share: `model:`, or a single value such as
@@ -144,7 +157,7 @@ class Schema {
 struct Block {
   std::string name;
   std::string summary;
-  std::vector<Parameter> parameters;           // empty: the block is a single value
+  std::vector<Parameter> parameters;            // empty: the block is a single value
   std::function<std::shared_ptr<void>()> make;  // defaults, for `run stages`
 };
 

@@ -61,11 +61,14 @@ class Drawing {
       const auto word = label(pipeline_, edge);
       const auto arrow = word.empty() ? "─► " : "─ " + word + " ─► ";
       const auto& to = pipeline_.stages[edge.to];
-      if (parent_[edge.to] == e && !drawn_[edge.to]) branches.emplace_back(arrow, draw(edge.to));
-      else branches.emplace_back(arrow, std::vector{"↩ " + to.name + "." + to.type->inputs[edge.input].name});
+      if (parent_[edge.to] == e && !drawn_[edge.to])
+        branches.emplace_back(arrow, draw(edge.to));
+      else
+        branches.emplace_back(arrow, std::vector{"↩ " + to.name + "." + to.type->inputs[edge.input].name});
     }
     // What goes back is short and comes last.
-    std::ranges::stable_partition(branches, [](const auto& branch) { return !branch.second[0].starts_with("↩"); });
+    std::ranges::stable_partition(branches,
+                                  [](const auto& branch) { return !branch.second[0].starts_with("↩"); });
     const auto& name = pipeline_.stages[i].name;
     if (branches.empty()) return {name};
     std::vector<std::string> lines;
@@ -76,8 +79,9 @@ class Drawing {
       const char* corner = branches.size() == 1 ? "─" : b == 0 ? "┬" : last ? "└" : "├";
       lines.push_back((b == 0 ? name + " ─" : indent + " ") + corner + arrow + below[0]);
       if (branches.size() == 1) lines.back() = name + " " + arrow + below[0];
-      const auto gap = branches.size() == 1 ? indent + std::string(width(arrow), ' ')
-                                            : indent + " " + (last ? " " : "│") + std::string(width(arrow), ' ');
+      const auto gap = branches.size() == 1
+                           ? indent + std::string(width(arrow), ' ')
+                           : indent + " " + (last ? " " : "│") + std::string(width(arrow), ' ');
       for (std::size_t k = 1; k < below.size(); ++k) lines.push_back(gap + below[k]);
     }
     return lines;

@@ -13,6 +13,7 @@
 namespace graph {
 namespace {
 
+constexpr std::size_t most_stages = 1000;
 const std::vector<std::string> wiring_keys{"type", "from", "in_flight"};
 
 bool is_name(const std::string& text) {
@@ -28,7 +29,11 @@ class Loader {
   Pipeline run() {
     const auto* stages = merged_.find("stages");
     if (!stages || stages->entries.empty())
-      throw Error(stages ? stages->place : merged_.place, "no stages; expected 'stages:' with at least one stage");
+      throw Error(stages ? stages->place : merged_.place,
+                  "no stages; expected 'stages:' with at least one stage");
+    if (stages->entries.size() > most_stages)
+      throw Error(stages->place, std::to_string(stages->entries.size()) + " stages; a pipeline has at most " +
+                                     std::to_string(most_stages));
     for (const auto& entry : stages->entries) read_stage(entry, *stages);
     read_top(*stages);
     wire(pipeline_, *stages, problems_);
@@ -138,32 +143,40 @@ class Loader {
 
   // The merged file says every value, so that a later build with other defaults runs it as it was.
   void fill_defaults() {
-    // References into the map would not outlive what is put beside them, so the top level comes last.
-    Value top = merged_;
-    auto& stages = *merged_.find("stages");
+    std::set<std::string> added;  // top-level keys
     for (const auto& plan : pipeline_.stages) {
-      auto& own = *stages.find(plan.name);
       for (const auto& parameter : plan.type->parameters) {
-        if (own.find(parameter.name)) continue;
-        const bool shared = std::ranges::find(plan.type->shared, parameter.name) != plan.type->shared.end();
-        if (shared && top.find(parameter.name)) continue;
-        (shared ? top : own).set(parameter.name, parameter.encode(plan.params.get()));
+        if (merged_.find("stages")->find(plan.name)->find(parameter.name)) continue;
+        auto value = parameter.encode(plan.params.get());
+        auto* target = merged_.find("stages")->find(plan.name);
+        if (std::ranges::find(plan.type->shared, parameter.name) != plan.type->shared.end()) {
+          const auto* top = merged_.find(parameter.name);
+          if (!top) added.insert(parameter.name);
+          // Two stages may have different defaults; then the later one keeps its own to itself.
+          if (top && (!added.contains(parameter.name) || to_yaml(*top) == to_yaml(value))) continue;
+          if (!top) target = &merged_;
+        }
+        target->set(parameter.name, std::move(value));
       }
       for (const auto& use : plan.type->blocks) {
-        Value block;
-        block.kind = Value::Kind::map;
+        if (!merged_.find(use.block)) {
+          Value map;
+          map.kind = Value::Kind::map;
+          merged_.set(use.block, std::move(map));
+        }
+        auto& block = *merged_.find(use.block);
         for (const auto& parameter : blocks().at(use.block).parameters)
-          block.set(parameter.name, parameter.encode(use.member(plan.params.get())));
-        top.set(use.block, std::move(block));
+          if (!block.find(parameter.name))
+            block.set(parameter.name, parameter.encode(use.member(plan.params.get())));
       }
     }
-    top.set("stages", std::move(stages));
-    merged_ = std::move(top);
   }
 
   // In file order, and each once: a block's problem is found by every stage that reads it.
   static std::vector<Problem> tidy(std::vector<Problem> problems) {
-    const auto key = [](const Problem& p) { return std::tie(p.place.file, p.place.line, p.place.column, p.text); };
+    const auto key = [](const Problem& p) {
+      return std::tie(p.place.file, p.place.line, p.place.column, p.text);
+    };
     std::ranges::sort(problems, {}, key);
     const auto same = std::ranges::unique(problems, {}, key);
     problems.erase(same.begin(), same.end());

@@ -3,6 +3,8 @@
 
 #include <cxxabi.h>
 
+#include <cctype>
+
 namespace graph {
 namespace {
 
@@ -25,11 +27,22 @@ std::map<std::string, Block>& all_blocks() {
 
 std::string type_name(const std::type_info& info) {
   int status = 0;
-  const std::unique_ptr<char, void (*)(void*)> text(abi::__cxa_demangle(info.name(), nullptr, nullptr, &status),
-                                                    std::free);
+  const std::unique_ptr<char, void (*)(void*)> text(
+      abi::__cxa_demangle(info.name(), nullptr, nullptr, &status), std::free);
   std::string name = text ? text.get() : info.name();
-  const auto colon = name.rfind("::");
-  return colon == std::string::npos ? name : name.substr(colon + 2);
+  const auto is_word = [](unsigned char c) { return std::isalnum(c) || c == '_'; };
+  for (auto colon = name.find("::"); colon != std::string::npos; colon = name.find("::")) {
+    auto begin = colon;
+    // "(anonymous namespace)::"
+    if (begin > 0 && name[begin - 1] == ')') begin = name.rfind('(', begin);
+    while (begin > 0 && is_word(static_cast<unsigned char>(name[begin - 1]))) --begin;
+    name.erase(begin, colon + 2 - begin);
+  }
+  return name;
+}
+
+void Any::not_a(const Type& expected) const {
+  throw Error("expected " + expected.name + ", got " + (body_ ? type_->name : "nothing"));
 }
 
 const std::map<std::string, StageType>& stage_types() { return types(); }

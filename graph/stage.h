@@ -30,8 +30,8 @@
 //   idle()     on the stage's executor (thread or main) whenever nothing came for a few milliseconds.
 //   finish()   after the last message, also when the run failed elsewhere. May return a last message.
 //
-// A hook returns void, T or std::optional<T>, where T is the type of one output. What idle() sends follows no
-// input, so an output may come from idle() alone.
+// A hook returns void, T or std::optional<T>, where T is the type of one output or makes an output of its own.
+// What idle() sends follows no input: nothing can hold it back, so edges from that output must drop.
 //
 // A stage without inputs is a source and runs on a thread of its own. Bodies of one stage never overlap, see
 // no queue and hold no lock. Whatever they throw ends the run with the stage's place in the YAML.
@@ -76,7 +76,7 @@ struct InputPort {
 struct OutputPort {
   std::string name, doc;
   const Type* type = nullptr;  // null: the type of the stage's Any input
-  bool from_idle = false;      // sent by idle() alone
+  bool from_idle = false;      // idle() sends on it, so it follows no input and numbers its own messages
   bool from_start = false;     // start() returns it, so it can feed a feedback edge
 };
 
@@ -114,9 +114,9 @@ struct StageType {
   std::vector<std::string> shared;  // parameters that fall back to the top-level key of the same name
   std::vector<BlockUse> blocks;
   Executor executor = Executor::cpu;
-  int in_flight = 4;     // default of a source
-  bool writes = false;   // wants a run folder
-  bool idles = false;    // has idle()
+  int in_flight = 4;    // default of a source
+  bool writes = false;  // wants a run folder
+  bool idles = false;   // has idle()
   std::function<std::shared_ptr<void>()> default_params;
 
   /// A stage with the given Params (made by default_params and decoded), not started.
@@ -163,8 +163,10 @@ inline constexpr bool is_optional = !std::is_same_v<typename Unwrap<T>::type, T>
 
 template <class T>
 const Type* port_type() {
-  if constexpr (std::is_same_v<T, Any>) return nullptr;
-  else return &type_of<T>();
+  if constexpr (std::is_same_v<T, Any>)
+    return nullptr;
+  else
+    return &type_of<T>();
 }
 
 /// The types that a result carries, std::optional and std::tuple taken off.
@@ -216,11 +218,19 @@ template <class A>
 decltype(auto) argument(const Input& in) {
   if constexpr (is_optional<A>) {
     using T = typename Unwrap<A>::type;
-    return in.one ? A(in.one.as<T>()) : A();
+    if constexpr (std::is_same_v<T, Any>)
+      return in.one ? A(in.one) : A();
+    else
+      return in.one ? A(in.one.as<T>()) : A();
   } else if constexpr (is_vector<A>::value) {
     A all;
     all.reserve(in.many.size());
-    for (const auto& any : in.many) all.push_back(any.as<typename A::value_type>());
+    for (const auto& any : in.many) {
+      if constexpr (std::is_same_v<typename A::value_type, Any>)
+        all.push_back(any);
+      else
+        all.push_back(any.as<typename A::value_type>());
+    }
     return all;
   } else if constexpr (std::is_same_v<A, Any>) {
     return (in.one);
@@ -242,22 +252,26 @@ void put(T&& value, Any& out) {
 }
 
 /// Calls a hook with or without the context, and gives what it returns.
-#define GRAPH_HOOK(hook)                                                                        \
-  template <class T>                                                                            \
-  constexpr bool has_##hook =                                                                   \
-      requires(T t) { t.hook(); } || requires(T t, const Context& c) { t.hook(c); };             \
-  template <class T>                                                                            \
-  decltype(auto) call_##hook(T& stage, [[maybe_unused]] const Context& context) {               \
-    if constexpr (requires { stage.hook(context); }) return stage.hook(context);                \
-    else return stage.hook();                                                                   \
-  }                                                                                             \
-  template <class T, bool = has_##hook<T>>                                                      \
-  struct Result_##hook {                                                                        \
-    using type = void;                                                                          \
-  };                                                                                            \
-  template <class T>                                                                            \
-  struct Result_##hook<T, true> {                                                               \
-    using type = decltype(call_##hook(std::declval<T&>(), std::declval<const Context&>()));     \
+#define GRAPH_HOOK(hook)                                                                    \
+  template <class T>                                                                        \
+  constexpr bool has_##hook = requires(T t) {                                               \
+    t.hook();                                                                               \
+  }                                                                                         \
+  || requires(T t, const Context& c) { t.hook(c); };                                        \
+  template <class T>                                                                        \
+  decltype(auto) call_##hook(T& stage, [[maybe_unused]] const Context& context) {           \
+    if constexpr (requires { stage.hook(context); })                                        \
+      return stage.hook(context);                                                           \
+    else                                                                                    \
+      return stage.hook();                                                                  \
+  }                                                                                         \
+  template <class T, bool = has_##hook<T>>                                                  \
+  struct Result_##hook {                                                                    \
+    using type = void;                                                                      \
+  };                                                                                        \
+  template <class T>                                                                        \
+  struct Result_##hook<T, true> {                                                           \
+    using type = decltype(call_##hook(std::declval<T&>(), std::declval<const Context&>())); \
   };
 GRAPH_HOOK(start)
 GRAPH_HOOK(idle)
@@ -291,8 +305,10 @@ class Adapter final : public Instance {
 
   static constexpr bool takes_context() {
     constexpr auto n = std::tuple_size_v<Arguments>;
-    if constexpr (n == 0) return false;
-    else return std::is_same_v<std::tuple_element_t<n - 1, Arguments>, Context>;
+    if constexpr (n == 0)
+      return false;
+    else
+      return std::is_same_v<std::tuple_element_t<n - 1, Arguments>, Context>;
   }
   static constexpr std::size_t inputs = std::tuple_size_v<Arguments> - (takes_context() ? 1 : 0);
 
@@ -313,8 +329,10 @@ class Adapter final : public Instance {
     if constexpr (has_finish<T>) hook(out, [&]() -> decltype(auto) { return call_finish(stage_, context); });
   }
   void* params() override {
-    if constexpr (requires { stage_.params; }) return &stage_.params;
-    else return nullptr;
+    if constexpr (requires { stage_.params; })
+      return &stage_.params;
+    else
+      return nullptr;
   }
 
   /// Position of a hook's result among the outputs; the first position after operator()'s for a new type.
@@ -361,8 +379,10 @@ class Adapter final : public Instance {
   template <class F>
   static void hook(std::span<Any> out, F&& run) {
     using R = std::remove_cvref_t<decltype(run())>;
-    if constexpr (std::is_void_v<R>) run();
-    else put(run(), out[static_cast<std::size_t>(output_of<typename Unwrap<R>::type>())]);
+    if constexpr (std::is_void_v<R>)
+      run();
+    else
+      put(run(), out[static_cast<std::size_t>(output_of<typename Unwrap<R>::type>())]);
   }
 
   T stage_{};
@@ -413,19 +433,19 @@ class Stage {
     return *this;
   }
   template <class M, class Base>
-  Stage& param(std::string name, M Base::* member, std::string doc, Range range = {}) {
+  Stage& param(std::string name, M Base::*member, std::string doc, Range range = {}) {
     schema_.param(std::move(name), member, std::move(doc), std::move(range));
     return *this;
   }
   /// A parameter that, when the stage does not set it, takes the pipeline's top-level value of that name.
   template <class M, class Base>
-  Stage& shared(std::string name, M Base::* member, std::string doc, Range range = {}) {
+  Stage& shared(std::string name, M Base::*member, std::string doc, Range range = {}) {
     type_.shared.push_back(name);
     return param(std::move(name), member, std::move(doc), std::move(range));
   }
   /// Reads the top-level block `name` into a member of Params.
   template <class M, class Base>
-  Stage& block(std::string name, M Base::* member) {
+  Stage& block(std::string name, M Base::*member) {
     type_.blocks.push_back(
         {std::move(name), [member](void* p) -> void* { return &(static_cast<Params*>(p)->*member); }});
     return *this;
@@ -453,13 +473,18 @@ class Stage {
     type_.writes = true;
     return *this;
   }
-  bool add() {
+  /// The declared type, for use without the registry.
+  StageType type() {
     if (named_in_ != type_.inputs.size() || named_out_ != type_.outputs.size())
       broken("ports do not match operator(): name each input with .in() and each output with .out()");
     if (type_.idles && type_.executor == Executor::cpu) broken("idle() needs .on(Executor::thread) or main");
+    if (type_.is_source() && type_.executor != Executor::thread)
+      broken("a source runs on a thread of its own");
+    if (type_.is_source() && type_.idles) broken("a source has no idle(): nothing ever comes to it");
     type_.parameters = std::move(schema_.parameters);
-    return add_stage_type(std::move(type_));
+    return std::move(type_);
   }
+  bool add() { return add_stage_type(type()); }
 
  private:
   // A wrong declaration is a mistake in the program, seen by its first run.
@@ -470,9 +495,7 @@ class Stage {
 
   template <std::size_t... I>
   void ports(std::index_sequence<I...>) {
-    (type_.inputs.push_back(
-         detail::input_port<std::tuple_element_t<I, typename Adapter::Arguments>>()),
-     ...);
+    (type_.inputs.push_back(detail::input_port<std::tuple_element_t<I, typename Adapter::Arguments>>()), ...);
     bool triggered = type_.inputs.empty();
     for (const auto& port : type_.inputs) triggered |= port.intake == Intake::joined;
     if (!triggered) broken("no input triggers: one must be a const T&");
@@ -480,7 +503,7 @@ class Stage {
 
   void mark_hook_outputs() {
     mark<typename detail::Result_start<T>::type>([](OutputPort& port) { port.from_start = true; });
-    mark<typename detail::Result_idle<T>::type>([](OutputPort&) {});
+    mark<typename detail::Result_idle<T>::type>([](OutputPort& port) { port.from_idle = true; });
     mark<typename detail::Result_finish<T>::type>([](OutputPort&) {});
   }
 
@@ -489,8 +512,7 @@ class Stage {
     if constexpr (!std::is_void_v<R>) {
       using V = typename detail::Unwrap<std::remove_cvref_t<R>>::type;
       const auto at = static_cast<std::size_t>(Adapter::template output_of<V>());
-      if (at == type_.outputs.size())
-        type_.outputs.push_back({.type = detail::port_type<V>(), .from_idle = true});
+      if (at == type_.outputs.size()) type_.outputs.push_back({.type = detail::port_type<V>()});
       set(type_.outputs[at]);
     }
   }

@@ -8,8 +8,8 @@
 
 #include <algorithm>
 #include <fstream>
-#include <iterator>
 #include <sstream>
+#include <unordered_map>
 #include <utility>
 
 namespace graph {
@@ -61,9 +61,12 @@ class Reader : public YAML::EventHandler {
     Value value;
     bool has_key = false;
     Entry pending{};
+    std::unordered_map<std::string, int> lines{};  // of the keys so far
   };
 
-  void problem(const YAML::Mark& mark, std::string text) { problems.push_back({place(mark), std::move(text)}); }
+  void problem(const YAML::Mark& mark, std::string text) {
+    problems.push_back({place(mark), std::move(text)});
+  }
 
   void check(const YAML::Mark& mark, const std::string& tag, YAML::anchor_t anchor) {
     if (anchor != 0) problem(mark, "anchors (&name) are not supported; write the value out");
@@ -105,7 +108,8 @@ class Reader : public YAML::EventHandler {
       return;
     }
     if (!top.has_key) {
-      if (!value.is_scalar()) problems.push_back({value.place, "a key must be a word, not " + value.describe()});
+      if (!value.is_scalar())
+        problems.push_back({value.place, "a key must be a word, not " + value.describe()});
       top.pending = {value.scalar, value.place, {}};
       top.has_key = true;
       return;
@@ -114,9 +118,9 @@ class Reader : public YAML::EventHandler {
     const auto& key = top.pending;
     if (key.key == "<<") {
       problems.push_back({key.place, "merge keys (<<) are not supported; write the values out"});
-    } else if (const auto* first = top.value.find(key.key)) {
+    } else if (const auto [first, is_new] = top.lines.emplace(key.key, key.place.line); !is_new) {
       problems.push_back({key.place, "duplicate key '" + key.key + "'; it stands already in line " +
-                                         std::to_string(first->place.line)});
+                                         std::to_string(first->second)});
     } else {
       top.pending.value = std::move(value);
       top.value.entries.push_back(std::move(top.pending));
@@ -150,6 +154,19 @@ std::size_t first_bad_byte(const std::string& text) {
     i += length;
   }
   return std::string::npos;
+}
+
+// yaml-cpp's words say what its parser missed; these say what to look for.
+std::string syntax_error(const std::string& text, const YAML::Exception& error) {
+  std::istringstream lines(text);
+  std::string line;
+  for (int i = 0; i <= error.mark.line; ++i) std::getline(lines, line);
+  if (line.substr(0, line.find_first_not_of(" \t")).find('\t') != std::string::npos)
+    return "indented with a tab; YAML takes spaces only";
+  if (error.msg == YAML::ErrorMsg::END_OF_MAP) return "indentation that fits nothing above it";
+  if (error.msg == YAML::ErrorMsg::END_OF_MAP_FLOW) return "a '{' or a quote before this is not closed";
+  if (error.msg == YAML::ErrorMsg::END_OF_SEQ_FLOW) return "a '[' or a quote before this is not closed";
+  return error.msg;
 }
 
 Place place_of(const std::string& text, std::size_t at, const std::string& file) {
@@ -229,7 +246,8 @@ std::string Value::describe() const {
 
 Value parse_yaml(const std::string& text, const std::string& file) {
   if (const auto bad = first_bad_byte(text); bad != std::string::npos)
-    throw Error(place_of(text, bad, file), "not a text file: byte " + std::to_string(bad) + " is not UTF-8 text");
+    throw Error(place_of(text, bad, file),
+                "not a text file: byte " + std::to_string(bad) + " is not UTF-8 text");
   Reader reader(file);
   try {
     std::istringstream stream(text);
@@ -240,7 +258,8 @@ Value parse_yaml(const std::string& text, const std::string& file) {
       reader.problems.push_back(
           {next.root.place, "a second document (---); one file holds one, so put it in a file of its own"});
   } catch (const YAML::Exception& error) {
-    throw Error(error.mark.is_null() ? Place{file, 1, 1} : reader.place(error.mark), error.msg);
+    if (error.mark.is_null()) throw Error(Place{file, 1, 1}, error.msg);
+    throw Error(reader.place(error.mark), syntax_error(text, error));
   }
   if (!reader.problems.empty()) throw Error(std::move(reader.problems));
   return std::move(reader.root);
@@ -248,18 +267,21 @@ Value parse_yaml(const std::string& text, const std::string& file) {
 
 Value read_yaml(const std::filesystem::path& path, const std::string& shown) {
   std::error_code code;
-  const Place start{shown, 1, 1};
-  if (!std::filesystem::exists(path, code)) throw Error(start, "no such file");
-  if (!std::filesystem::is_regular_file(path, code)) throw Error(start, "not a file");
-  const auto size = std::filesystem::file_size(path, code);
+  const Place start{shown, 0, 0};
+  const auto status = std::filesystem::status(path, code);
+  if (status.type() == std::filesystem::file_type::not_found) throw Error(start, "no such file");
   if (code) throw Error(start, "cannot be read: " + code.message());
-  if (size > largest_file)
-    throw Error(start, std::to_string(size) + " bytes; a pipeline or config has at most " +
-                           std::to_string(largest_file));
+  // Reading from a pipe or a device might never end.
+  if (status.type() != std::filesystem::file_type::regular) throw Error(start, "not a file");
   std::ifstream stream(path, std::ios::binary);
-  std::string text((std::istreambuf_iterator<char>(stream)), {});
-  if (!stream.good() && !stream.eof()) throw Error(start, "cannot be read");
-  if (!stream.is_open()) throw Error(start, "cannot be opened for reading");
+  if (!stream) throw Error(start, "cannot be opened for reading");
+  std::string text(largest_file + 1, '\0');
+  stream.read(text.data(), static_cast<std::streamsize>(text.size()));
+  if (stream.bad()) throw Error(start, "cannot be read");
+  text.resize(static_cast<std::size_t>(stream.gcount()));
+  if (text.size() > largest_file)
+    throw Error(start,
+                "too large; a pipeline or config has at most " + std::to_string(largest_file) + " bytes");
   return parse_yaml(text, shown);
 }
 

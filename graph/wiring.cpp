@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <set>
 #include <utility>
 
 namespace graph {
@@ -30,19 +31,22 @@ class Wiring {
       : pipeline_(pipeline), all_(all), problems_(problems) {}
 
   void run() {
+    bool whole = pipeline_.stages.size() == all_.entries.size();
+    const auto before = problems_.size();
     for (std::size_t i = 0; i < pipeline_.stages.size(); ++i) read_stage(i);
-    if (!problems_.empty()) return check_types();
+    whole &= problems_.size() == before;
     check_types();
-    sort();
-    if (!problems_.empty()) return;
-    check_joins();
     check_readers();
+    const bool round = !sort();
+    // What follows draws conclusions from all edges, and would be wrong while one is missing.
+    if (!whole || round) return;
+    check_sources();
+    check_feedback();
+    check_joins();
     set_slots();
   }
 
  private:
-  using Edges = std::vector<EdgePlan>;
-
   StagePlan& stage(std::size_t i) { return pipeline_.stages[i]; }
   void problem(const Place& place, const std::string& text) { problems_.push_back({place, text}); }
   std::string who(std::size_t i) { return "stage '" + stage(i).name + "': "; }
@@ -77,16 +81,16 @@ class Wiring {
         return problem(from.place, who(to) + "has several inputs (" + join(names_of(inputs)) +
                                        "); write from: {" + inputs[0].name + ": …, …}");
       }
-      const auto trigger =
-          static_cast<std::size_t>(std::ranges::find(inputs, Intake::joined, &InputPort::intake) - inputs.begin());
+      const auto trigger = static_cast<std::size_t>(
+          std::ranges::find(inputs, Intake::joined, &InputPort::intake) - inputs.begin());
       mark(trigger);
       return read_edge(to, trigger, from);
     }
     for (const auto& entry : from.entries) {
       const auto i = index_of(inputs, entry.key);
       if (i == inputs.size()) {
-        problem(entry.place, who(to) + "no input '" + entry.key + "' (it has " + join(names_of(inputs)) + ")" +
-                                 did_you_mean(entry.key, names_of(inputs)));
+        problem(entry.place, who(to) + "no input '" + entry.key + "' (it has " + join(names_of(inputs)) +
+                                 ")" + did_you_mean(entry.key, names_of(inputs)));
         continue;
       }
       mark(i);
@@ -161,7 +165,8 @@ class Wiring {
 
   WhenFull read_policy(const Value& value) {
     const auto word = Codec<std::string>::decode(value);
-    const std::vector<WhenFull> all{WhenFull::wait, WhenFull::latest, WhenFull::drop_oldest, WhenFull::drop_newest};
+    const std::vector<WhenFull> all{WhenFull::wait, WhenFull::latest, WhenFull::drop_oldest,
+                                    WhenFull::drop_newest};
     std::vector<std::string> words;
     for (const auto policy : all) {
       if (word == to_text(policy)) return policy;
@@ -184,6 +189,7 @@ class Wiring {
     if (from == pipeline_.stages.size()) {
       // A stage of unknown type has its own problem already.
       if (!all_.find(name)) {
+        lost_ = true;
         std::vector<std::string> names;
         for (const auto& entry : all_.entries) names.push_back(entry.key);
         problem(source.place, who(edge.to) + "no stage '" + name + "'" + did_you_mean(name, names));
@@ -229,16 +235,18 @@ class Wiring {
       const auto* want = input(edge).type;
       const auto* have = type_of_output(edge.from, edge.output);
       if (want && have && !(*want == *have))
-        problem(edge.place, who(edge.to) + "input '" + input(edge).name + "' takes " + want->name + ", but '" +
-                                stage(edge.from).name + "." + output(edge).name + "' is " + have->name);
+        problem(edge.place, who(edge.to) + "input '" + input(edge).name + "' takes " + want->name +
+                                ", but '" + stage(edge.from).name + "." + output(edge).name + "' is " +
+                                have->name);
       if (edge.feedback && !output(edge).from_start)
         problem(edge.place, who(edge.to) + "'" + stage(edge.from).name + "." + output(edge).name +
                                 "' cannot feed back: '" + stage(edge.from).type->name +
                                 "' sends no first message from start()");
       if (output(edge).from_idle && edge.when_full == WhenFull::wait)
-        problem(edge.place, who(edge.to) + "'" + stage(edge.from).name + "." + output(edge).name +
-                                "' comes when it likes, so nothing can hold it back; give the edge a when_full: "
-                                "that drops");
+        problem(edge.place,
+                who(edge.to) + "'" + stage(edge.from).name + "." + output(edge).name +
+                    "' comes when it likes, so nothing can hold it back; give the edge a when_full: "
+                    "that drops");
     }
   }
 
@@ -249,8 +257,9 @@ class Wiring {
     });
   }
 
-  // Depth first, so that neighbours in the picture stay neighbours; refuses what goes round.
-  void sort() {
+  // Depth first, so that neighbours in the picture stay neighbours; refuses what goes round. False if so.
+  bool sort() {
+    const auto before = problems_.size();
     const auto n = pipeline_.stages.size();
     std::vector<int> state(n);  // 0 new, 1 open, 2 done
     std::vector<std::size_t> path, order;
@@ -264,7 +273,8 @@ class Wiring {
           continue;
         }
         std::string round;
-        for (auto at = std::ranges::find(path, edge.to); at != path.end(); ++at) round += stage(*at).name + " → ";
+        for (auto at = std::ranges::find(path, edge.to); at != path.end(); ++at)
+          round += stage(*at).name + " → ";
         problem(edge.place, who(edge.to) + "undeclared cycle " + round + stage(edge.to).name +
                                 "; mark this edge feedback: 1, or let it drop (when_full: latest)");
       }
@@ -287,6 +297,47 @@ class Wiring {
       edge.from = place[edge.from];
       edge.to = place[edge.to];
     }
+    return problems_.size() == before;
+  }
+
+  // A stage starts and ends with its inputs, so going back from each there must be a source. Loops of dropping
+  // or feedback edges alone have none, and nothing could stop them.
+  void check_sources() {
+    const auto n = pipeline_.stages.size();
+    std::vector<bool> led(n);
+    for (std::size_t i = 0; i < n; ++i) led[i] = stage(i).type->is_source();
+    for (bool more = true; more;) {
+      more = false;
+      for (const auto& edge : pipeline_.edges) {
+        if (led[edge.to] || !led[edge.from] || edge.feedback || input(edge).intake != Intake::joined)
+          continue;
+        led[edge.to] = more = true;
+      }
+    }
+    for (std::size_t i = 0; i < n; ++i)
+      if (!led[i])
+        problem(stage(i).place,
+                who(i) +
+                    "no source leads to it but round a loop, so it would never start or never "
+                    "end; begin the loop with a source");
+  }
+
+  // Every firing must bring one token back: the edge has to come from a stage that each message of the receiver
+  // reaches. Otherwise tokens are lost, and the receiver starves, or gather without a bound.
+  void check_feedback() {
+    for (const auto& back : pipeline_.edges) {
+      if (!back.feedback) continue;
+      std::vector<bool> reached(pipeline_.stages.size());
+      reached[back.to] = true;
+      // Upstream first, so one pass is enough.
+      for (std::size_t i = 0; i < pipeline_.stages.size(); ++i)
+        for (const auto& edge : pipeline_.edges)
+          if (edge.to == i && is_flow(edge) && reached[edge.from]) reached[i] = true;
+      if (!reached[back.from])
+        problem(back.place, who(back.to) + "feedback from '" + stage(back.from).name +
+                                "', which its messages do not " +
+                                "reach over edges that wait; tokens would be lost");
+    }
   }
 
   // Joins pair by number. Sources send every number, filters leave tombstones, but behind a dropping edge
@@ -308,20 +359,31 @@ class Wiring {
           problem((is_flow(edge) ? *first : edge).place,
                   who(i) + "joined inputs must wait for each other; take 'when_full' out");
         } else if (origin[edge.from] != origin[first->from]) {
-          problem(edge.place, who(i) + "inputs '" + input(*first).name + "' and '" + input(edge).name +
-                                  "' would wait for messages that an edge before one of them has dropped; join "
-                                  "before that edge");
+          problem(edge.place,
+                  who(i) + "inputs '" + input(*first).name + "' and '" + input(edge).name +
+                      "' would wait for messages that an edge before one of them has dropped; join "
+                      "before that edge");
         }
       }
     }
   }
 
+  static void add_names(const Value& from, std::set<std::string>& names) {
+    if (from.is_scalar()) names.insert(from.scalar.substr(0, from.scalar.find('.')));
+    for (const auto& item : from.items) add_names(item, names);
+    for (const auto& entry : from.entries) add_names(entry.value, names);
+  }
+
   void check_readers() {
+    // Whose reader is misspelt has a problem already.
+    if (lost_) return;
+    std::set<std::string> named;
+    for (const auto& entry : all_.entries)
+      if (const auto* from = entry.value.find("from")) add_names(*from, named);
     for (std::size_t i = 0; i < pipeline_.stages.size(); ++i) {
       const auto& outputs = stage(i).type->outputs;
       const bool must = std::ranges::any_of(outputs, [](const auto& port) { return !port.from_idle; });
-      const bool read = std::ranges::any_of(pipeline_.edges, [&](const auto& edge) { return edge.from == i; });
-      if (must && !read)
+      if (must && !named.contains(stage(i).name))
         problem(stage(i).place, who(i) + "nobody reads its output '" + outputs[0].name + "'; name '" +
                                     stage(i).name + "' in some stage's 'from', or take it out");
     }
@@ -340,8 +402,9 @@ class Wiring {
         });
         plan.in_flight = latest ? 1 : plan.type->in_flight;
       } else if (given) {
-        problem(given->place, who(i) + "'in_flight' is for sources and for stages behind a dropping edge; set it "
-                                       "on the source");
+        problem(given->place, who(i) +
+                                  "'in_flight' is for sources and for stages behind a dropping edge; set it "
+                                  "on the source");
         continue;
       }
       if (!given) continue;
@@ -356,6 +419,7 @@ class Wiring {
   Pipeline& pipeline_;
   const Value& all_;
   std::vector<Problem>& problems_;
+  bool lost_ = false;  // a `from` names what does not exist
 };
 
 }  // namespace

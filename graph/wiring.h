@@ -7,8 +7,8 @@ namespace graph {
 
 /// Fills in pipeline.edges and in_flight from the `from:` and `in_flight:` of each stage in `stages` (a map
 /// from name to stage) and sorts the stages upstream first. `pipeline.stages` holds those whose type is known.
-/// Adds to `problems`: loose and unknown ports, types that do not fit, undeclared cycles, joins that could
-/// wait for ever, edges without a bound.
+/// Adds to `problems`: loose, unread and unknown ports, types that do not fit, undeclared cycles, stages that no
+/// source leads to, joins and feedback that could wait for ever, edges without a bound.
 void wire(Pipeline& pipeline, const Value& stages, std::vector<Problem>& problems);
 
 }  // namespace graph

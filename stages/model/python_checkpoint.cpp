@@ -217,7 +217,7 @@ class Unpickler {
         case 'R': call(pop(2)); break;                                           // REDUCE
         case 0x81: pop(2); push(Kind::opaque); break;                            // NEWOBJ
         case 0x92: pop(3); push(Kind::opaque); break;                            // NEWOBJ_EX
-        case 'b': pop(); break;                                                  // BUILD: an object's attributes
+        case 'b': pop(); break;                                                  // BUILD
         default: fail("a pickle with opcode " + std::to_string(opcode) + ", which torch.save does not write");
       }
       // clang-format on
@@ -341,7 +341,7 @@ class Unpickler {
       tensor.strides.push_back(expect(stride, Kind::number).number);
     }
     const auto held = static_cast<std::int64_t>(storage.bytes.size() / c10::elementSize(storage.type));
-    // More numbers than the storage holds would be a repetition, which weights are not and which may be endless.
+    // More numbers than the storage holds would be a repetition: weights are none, and it may be endless.
     std::int64_t count = 1, last = tensor.offset;
     bool fits = tensor.offset >= 0 && tensor.offset <= held && tensor.strides.size() == tensor.sizes.size();
     for (std::size_t i = 0; fits && i < tensor.sizes.size(); ++i) {
@@ -372,8 +372,8 @@ at::Tensor materialise(const StoredTensor& stored) {
       .clone(at::MemoryFormat::Contiguous);
 }
 
-// Tables that the reference saves among its weights and that follow from the config. Those of `learn` are parameters,
-// and as its blocks share them, they are saved again under every block.
+// Tables that the reference saves among its weights and that follow from the config. Those of `learn` are
+// parameters, and as its blocks share them, they are saved again under every block.
 bool is_table(const Config& config, std::string_view name) {
   if (name.starts_with("rope_seq.")) return config.rope_type != "learn";
   return name == "mask" || name == "time_emb.pe" || name.find(".selfattn.rope.") != std::string_view::npos;

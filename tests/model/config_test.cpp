@@ -14,7 +14,7 @@ TEST(Config, SurvivesTheTripThroughJson) {
   Config config;
   config.n_window = 16;
   config.rope_type = "vid";
-  config.n_heads = 8;
+  config.n_heads = 10;
   config.bidirectional = true;
   config.predicts = "data";
   EXPECT_EQ(Config::from_json(config.to_json()), config);

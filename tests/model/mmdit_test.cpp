@@ -1,4 +1,4 @@
-// mmdit_test: the network against the reference's numbers, its cache against recomputation, its slices against the whole.
+// mmdit_test: the network against the reference's numbers, and its cache against recomputation.
 #include "stages/model/mmdit.h"
 
 #include <gtest/gtest.h>

@@ -25,7 +25,7 @@ std::string zip(const std::vector<std::pair<std::string, std::string>>& members)
   const auto u32 = [&](std::size_t value) { return u16(value & 0xffff) + u16(value >> 16); };
   std::string bytes, directory;
   for (const auto& [name, data] : members) {
-    const std::string common = u16(0) + u16(0) + u16(0) + u32(0) + u32(0) + u32(data.size()) +
+    const std::string common = u16(0) + u16(0) + u16(0) + u16(0) + u32(0) + u32(data.size()) +
                                u32(data.size()) + u16(name.size()) + u16(0);
     directory +=
         "PK\1\2" + u16(0) + u16(0) + common + u16(0) + u16(0) + u16(0) + u32(0) + u32(bytes.size()) + name;
@@ -46,7 +46,7 @@ std::string text(const std::string& value) {
 
 TEST(PythonCheckpoint, StateDictIsRead) {
   const Parameters weights = model::load_python(rope / "model.pt", rope_config());
-  EXPECT_EQ(weights.size(), 48u);
+  EXPECT_EQ(weights.size(), 51u);
   EXPECT_EQ(weights.names.front(), "registers");
   EXPECT_EQ(weights.at("patch.init_conv_seq.3.weight").sizes(), at::IntArrayRef({32, 32, 5, 5}));
 }
@@ -78,7 +78,7 @@ TEST(PythonCheckpoint, TrainingCheckpointsOfCompiledModelsAreRead) {
   // norm.w is there, all others are not, and what the pickle wanted to call was not called.
   EXPECT_NE(what.find("missing: registers"), std::string::npos) << what;
   EXPECT_EQ(what.find("too many"), std::string::npos) << what;
-  EXPECT_NE(what.find("and 39 more"), std::string::npos) << what;
+  EXPECT_NE(what.find("and 42 more"), std::string::npos) << what;
   EXPECT_FALSE(std::filesystem::exists("/tmp/owned"));
 }
 
@@ -114,7 +114,7 @@ TEST(PythonCheckpoint, HostileFilesEndInOneClearLine) {
       {file(tensor(zero, "K\2", huge)), "reaches beyond its storage"},
       {file(tensor(huge, "K\1", "K\1")), "reaches beyond its storage"},
       {file(tensor(zero, "J\xff\xff\xff\xff", "K\1")), "reaches beyond its storage"},
-      {file(tensor(zero, "M\x00\x01", zero)), "reaches beyond its storage"},
+      {file(tensor(zero, std::string("M\0\1", 3), zero)), "reaches beyond its storage"},
       {file(std::string(1'000'000, ']') + std::string(999'999, 'a') + "."), "no state dict"},
   };
   const TemporaryFolder folder;

@@ -131,17 +131,17 @@ TEST(Safetensors, HostileFilesEndInOneClearLine) {
        "not two numbers"},
       {with_header(tensor(R"("dtype":"F32","shape":[2],"data_offsets":[4,12])"), 12),
        "expected 0 (overlap or gap)"},
-      {with_header(
-           R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"y":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
-           12),
+      {with_header(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                   R"("y":{"dtype":"F32","shape":[2],"data_offsets":[4,12]}})",
+                   12),
        "overlap or gap"},
-      {with_header(
-           R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"y":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
-           16),
+      {with_header(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                   R"("y":{"dtype":"F32","shape":[2],"data_offsets":[0,8]}})",
+                   16),
        "overlap or gap"},
-      {with_header(
-           R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},"x":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})",
-           16),
+      {with_header(R"({"x":{"dtype":"F32","shape":[2],"data_offsets":[0,8]},)"
+                   R"("x":{"dtype":"F32","shape":[2],"data_offsets":[8,16]}})",
+                   16),
        "two entries named 'x'"},
       {with_header(R"({"__metadata__":{"a":1}})", 0), "metadata 'a' is no string"},
       {with_header(R"({"__metadata__":[]})", 0), "__metadata__ is no object"},

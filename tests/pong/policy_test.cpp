@@ -111,6 +111,26 @@ TEST(Policy, DoesNotTrembleWhenTrackingAStillBall) {
   EXPECT_LT(reversals, 50);
 }
 
+TEST(Policy, WaitsForTheBallWithAllPartsOfThePaddle) {
+  Policy policy(6);
+  State still;
+  still.ball_y = 300;
+  float lowest = 0, highest = 0;  // of the ball's middle, from the paddle's
+  for (int i = 0; i < 5000; ++i) {
+    const Action action = policy.act(still);
+    if (action == Action::up) still.right_paddle_y += 16;
+    if (action == Action::down) still.right_paddle_y -= 16;
+    if (policy.behaviour() != Behaviour::track || action != Action::stay) continue;
+    const float from_middle = still.ball_y + 16 - (still.right_paddle_y + 35);
+    lowest = std::min(lowest, from_middle);
+    highest = std::max(highest, from_middle);
+  }
+  EXPECT_LT(lowest, -45);
+  EXPECT_GT(highest, 45);
+  EXPECT_GT(lowest, -75);
+  EXPECT_LT(highest, 75);
+}
+
 TEST(Policy, HitsMostBallsAndMissesSome) {
   Policy policy(8);
   Simulator simulator(8);

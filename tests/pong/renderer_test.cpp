@@ -21,8 +21,14 @@ Image draw(const State& state, ImageSize size, Rendering rendering) {
   return image;
 }
 
+std::size_t first_byte(ImageSize size, int row, int column) {
+  return (static_cast<std::size_t>(row) * static_cast<std::size_t>(size.width) +
+          static_cast<std::size_t>(column)) *
+         3;
+}
+
 Colour at(const Image& image, ImageSize size, int row, int column) {
-  const auto i = static_cast<std::size_t>((row * size.width + column) * 3);
+  const std::size_t i = first_byte(size, row, column);
   return {image[i], image[i + 1], image[i + 2]};
 }
 
@@ -51,9 +57,8 @@ std::vector<double> averaged(const State& state, ImageSize size) {
   std::vector<double> mean(size.bytes());
   for (int row = 0; row < size.height * rows; ++row) {
     for (int column = 0; column < size.width * columns; ++column) {
-      for (int c = 0; c < 3; ++c) {
-        mean[static_cast<std::size_t>((row / rows * size.width + column / columns) * 3 + c)] +=
-            big[static_cast<std::size_t>((row * fine.width + column) * 3 + c)];
+      for (std::size_t c = 0; c < 3; ++c) {
+        mean[first_byte(size, row / rows, column / columns) + c] += big[first_byte(fine, row, column) + c];
       }
     }
   }

@@ -335,6 +335,16 @@ TEST(Point, ServesAnewInTheSameTickAndEndsTheFrame) {
   expect_served(after(in_the_second_tick, Action::up));
 }
 
+TEST(Point, LeavesNoSecondTickToItsFrame) {
+  State before = about_to_miss_right();
+  before.ball_y = 590;
+  before.ball_vy = 13;
+  StepResult result;
+  after(before, Action::stay, &result);
+  EXPECT_EQ(result.reward, -1);
+  EXPECT_FALSE(result.wall_bounce) << "the missed ball flew on to the ceiling";
+}
+
 TEST(Match, HasTwentyOnePointsForEitherSide) {
   for (const State& miss : {about_to_miss_right(), about_to_miss_left()}) {
     Simulator simulator(1);

@@ -1,0 +1,56 @@
+#!/usr/bin/env bash
+# house_test: the rules of the house that no compiler checks.
+#
+#   house_test.sh includes          folders include only what the arrows allow: tools → stages → {graph, model, pong}
+#   house_test.sh first_lines       every file begins with its own name and what it does
+#   house_test.sh machine_paths     no file mentions a folder of somebody's machine
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+failed=0
+fail() { echo "$*"; failed=1; }
+
+# arrow FOLDER OWN OTHERS: what files in FOLDER may include in quotes, and what they may never include in brackets.
+arrow() {
+  local found
+  found=$(grep -rnE '^ *# *include +"' "$1" --include='*.h' --include='*.cpp' | grep -vE "include +\"($2)/") || true
+  [ -z "$found" ] || fail "$1/ may include only \"$2/...\":"$'\n'"$found"
+  found=$(grep -rnE "^ *# *include +<($3)" "$1" --include='*.h' --include='*.cpp') || true
+  [ -z "$found" ] || fail "$1/ may not include <$3>:"$'\n'"$found"
+}
+
+includes() {
+  local torch='torch/|ATen/|c10/|caffe2/' frames='opencv|cv\.' wire='zmq|msgpack' line='CLI/|nlohmann/'
+  arrow graph 'graph' "$torch|$frames|$wire|$line"
+  arrow stages/model 'stages/model' "$frames|$wire|CLI/|tbb/|oneapi/|yaml-cpp/"
+  arrow stages/pong 'stages/pong' "$torch|$frames|$wire|$line|tbb/|oneapi/|yaml-cpp/|spdlog/"
+  arrow stages 'graph|stages' 'CLI/'
+  arrow tools 'graph|stages|tools' 'tbb/flow_graph|oneapi/tbb/flow_graph'
+  arrow tests/graph 'graph|tests/graph' "$torch|$frames|$wire"
+}
+
+files() { find . \( -path ./.git -o -path ./build -o -path ./experiments \) -prune -o -type f "$@" -print; }
+
+first_lines() {
+  local file name line
+  while read -r file; do
+    name=$(basename "$file")
+    name=${name%.*}
+    line=$(head -n 1 "$file")
+    [[ $line != '#!'* ]] || line=$(sed -n 2p "$file")
+    line=${line##'// '}
+    line=${line##'# '}
+    [[ $line == "$name: "?* ]] || fail "$file: the first line should read '$name: what it does.'"
+  done < <(files \( -name '*.h' -o -name '*.cpp' -o -name '*.yaml' -o -name '*.sh' -o -name '*.py' -o -perm -u+x \))
+}
+
+machine_paths() {
+  local found
+  found=$(files | xargs -d '\n' grep -nIE '(^|[^[:alnum:]_.}/-])/(work|root|home)/') || true
+  [ -z "$found" ] || fail "paths that exist on one machine only:"$'\n'"$found"
+}
+
+case ${1:-} in
+  includes | first_lines | machine_paths) "$1" ;;
+  *) echo "house_test.sh includes | first_lines | machine_paths" >&2; exit 2 ;;
+esac
+exit "$failed"

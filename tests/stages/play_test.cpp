@@ -1,0 +1,239 @@
+// play_test: the stages of play, one by one.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <torch/torch.h>
+
+#include <chrono>
+#include <opencv2/videoio.hpp>
+#include <thread>
+
+#include "stages/data/pixels.h"
+#include "stages/model/mmdit.h"
+#include "stages/model/weights_file.h"
+#include "stages/play/find_checkpoint.h"
+#include "stages/play/image.h"
+#include "stages/types.h"
+#include "tests/harness.h"
+#include "tests/stages/run_stub.h"
+
+namespace {
+
+using stages::Action;
+using stages::Clip;
+using stages::Frame;
+using stages::Patches;
+using stages::Tick;
+using stages::Turn;
+using tests::Gathered;
+using tests::Harness;
+using tests::RunStub;
+
+using Steady = std::chrono::steady_clock;
+
+TEST(Clock, KeepsItsRateWithoutDrift) {
+  Harness clock("clock", "{rate: 200}");
+  const auto begin = Steady::now();
+  std::uint64_t ticks = 0;
+  for (std::uint64_t n = 0; n < 41; ++n) ticks += 1 + clock.run<Tick>(n)->skipped;
+  const auto spent = std::chrono::duration<double>(Steady::now() - begin).count();
+  // The last tick lies on the grid: 1/200 s for each tick after the first, skipped ones too.
+  EXPECT_GE(spent, static_cast<double>(ticks - 1) / 200 - 1e-3);
+  EXPECT_LE(spent, static_cast<double>(ticks) / 200 + 0.05);
+}
+
+TEST(Clock, SkipsAndCountsWhatCameTooLate) {
+  Harness clock("clock", "{rate: 100}");
+  clock.run<Tick>(0);
+  std::this_thread::sleep_for(std::chrono::milliseconds(55));
+  EXPECT_GE(clock.run<Tick>(1)->skipped, 5u);
+}
+
+TEST(Clock, EndsWhenAskedToStop) {
+  Harness clock("clock", "{rate: 0.01}");
+  clock.run<Tick>(0);
+  std::thread stopper([&] {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+    clock.stop();
+  });
+  const auto begin = Steady::now();
+  EXPECT_FALSE(clock.run<Tick>(1));
+  EXPECT_LT(Steady::now() - begin, std::chrono::seconds(5));
+  stopper.join();
+}
+
+TEST(Players, StayUntilTheyPressAndHoldWhatTheyPress) {
+  Harness players("players");
+  const auto action = [&](std::uint64_t n, std::vector<Action> pressed) {
+    return players.run<Turn>(n, Tick{}, Gathered<Action>{pressed})->action[0].item<std::int64_t>();
+  };
+  EXPECT_EQ(action(0, {}), 1);
+  EXPECT_EQ(action(1, {{2}}), 2);
+  EXPECT_EQ(action(2, {}), 2);
+  EXPECT_EQ(action(3, {{3}, {1}}), 1);
+}
+
+TEST(ScriptedActions, PlaysItsScriptAndStartsOver) {
+  Harness script("scripted_actions", "{script: \"2 up, 1 down, 1 none\"}");
+  script.start();
+  std::string played;
+  for (std::uint64_t n = 0; n < 9; ++n)
+    played += std::to_string(std::get<0>(script.run<Action, Tick>(n, Tick{}))->action);
+  EXPECT_EQ(played, "223022302");
+}
+
+TEST(ScriptedActions, RefusesWhatItCannotRead) {
+  for (const auto* script : {"\"\"", "up", "\"3 left\"", "\"0 up\"", "\"3 up up\"", "\"-1 up\""})
+    EXPECT_THROW(Harness("scripted_actions", std::string("{script: ") + script + "}").start(), graph::Error) << script;
+}
+
+class EulerDenoiser : public testing::Test {
+ protected:
+  EulerDenoiser() {
+    config.d_model = 32;
+    config.n_heads = 2;
+    config.n_blocks = 2;
+    config.patch_size = 6;
+    config.n_window = 4;
+    config.stem = "linear";
+    config.predicts = "data";
+    model::save(run.folder() / "w.safetensors", config, model::Mmdit(config).initialise(3));
+  }
+  Harness make(const std::string& params = "") {
+    return Harness("euler_denoiser", "{checkpoint: " + (run.folder() / "w.safetensors").string() + params + "}",
+                   "{seed: 5, device: cpu}");
+  }
+  static at::Tensor dream(Harness& denoiser, std::uint64_t n, std::int64_t action = 1) {
+    return denoiser.run<Patches>(n, Turn{torch::full({1}, action, torch::kLong)})->x;
+  }
+
+  RunStub run;
+  model::Config config;
+};
+
+TEST_F(EulerDenoiser, DreamsTheSameFramesForTheSameSeedAndActions) {
+  auto one = make(), two = make();
+  one.start();
+  two.start();
+  for (std::uint64_t n = 0; n < 8; ++n) {
+    const auto x = dream(one, n);
+    EXPECT_EQ(x.sizes(), (std::vector<std::int64_t>{1, 1, 16, 108}));
+    ASSERT_TRUE(x.equal(dream(two, n))) << n;
+  }
+}
+
+TEST_F(EulerDenoiser, AFrameAnswersToItsAction) {
+  auto one = make(), two = make();
+  one.start();
+  two.start();
+  EXPECT_TRUE(dream(one, 0, 2).equal(dream(two, 0, 2)));
+  EXPECT_FALSE(dream(one, 1, 2).equal(dream(two, 1, 3)));
+}
+
+TEST_F(EulerDenoiser, ARememberedFrameChangesTheNext) {
+  for (const auto* commit : {"last_step", "clean", "renoised"}) {
+    auto one = make(std::string(", commit: ") + commit), two = make(std::string(", commit: ") + commit);
+    one.start();
+    two.start();
+    dream(one, 0, 2);
+    dream(two, 0, 3);
+    EXPECT_FALSE(dream(one, 1).equal(dream(two, 1))) << commit;
+  }
+}
+
+TEST_F(EulerDenoiser, FramesAreRoundedToShadesBeforeTheyAreRemembered) {
+  auto denoiser = make();
+  denoiser.start();
+  const auto x = dream(denoiser, 0);
+  EXPECT_TRUE(x.equal(stages::from_bytes(stages::to_bytes(x))));
+}
+
+TEST_F(EulerDenoiser, OneStepIsThePredictionFromNoise) {
+  // With the data predicted and t = 1, z + 1·(x̂0 − z)/1 = x̂0.
+  auto denoiser = make(", steps: 1, commit: last_step");
+  denoiser.start();
+  const auto x = dream(denoiser, 0);
+  EXPECT_TRUE(torch::isfinite(x).all().item<bool>());
+  EXPECT_GT(x.std().item<float>(), 0);
+}
+
+TEST_F(EulerDenoiser, SaysWhatToDoWithoutACheckpoint) {
+  Harness denoiser("euler_denoiser");
+  try {
+    denoiser.start();
+    FAIL();
+  } catch (const graph::Error& error) {
+    EXPECT_NE(std::string(error.what()).find("train one"), std::string::npos) << error.what();
+  }
+}
+
+TEST(FindCheckpoint, TakesTheNewestOfARunFolder) {
+  RunStub run;
+  const auto folder = run.folder() / "checkpoints";
+  EXPECT_THROW(stages::find_checkpoint(run.folder().string(), "denoise"), graph::Error);
+  std::filesystem::create_directories(folder);
+  EXPECT_THROW(stages::find_checkpoint(run.folder().string(), "denoise"), graph::Error);
+  for (const auto* name : {"step-000500.safetensors", "step-1000000.safetensors", "step-999999.safetensors",
+                           "step-2000000.safetensors.tmp", "other.safetensors"})
+    std::fclose(std::fopen((folder / name).c_str(), "w"));
+  EXPECT_EQ(stages::find_checkpoint(run.folder().string(), "denoise"), folder / "step-1000000.safetensors");
+  EXPECT_EQ(stages::find_checkpoint((folder / "other.safetensors").string(), "denoise"), folder / "other.safetensors");
+  EXPECT_THROW(stages::find_checkpoint("/nowhere", "denoise"), graph::Error);
+}
+
+TEST(EncodeFrame, GivesBytesWithTheColoursLast) {
+  const auto values = torch::rand({2, 1, 3, 4, 5}) * 2.2 - 1.1;
+  const auto frame = *Harness("encode_frame").run<Frame>(0, Clip{values, torch::ones({2, 1}, torch::kLong)});
+  EXPECT_EQ(frame.pixels.sizes(), (std::vector<std::int64_t>{2, 4, 5, 3}));
+  EXPECT_EQ(frame.action.sizes(), (std::vector<std::int64_t>{2}));
+  EXPECT_EQ(frame.pixels[1][2][3][0].item<int>(), stages::to_bytes(values[1][0][0][2][3]).item<int>());
+}
+
+Frame frame_of(int shade, int players = 1) {
+  auto pixels = torch::zeros({players, 24, 24, 3}, torch::kByte);
+  pixels.select(3, 0).fill_(shade);
+  return {pixels, torch::ones({players}, torch::kLong)};
+}
+
+TEST(Image, IsBlueGreenRedWithSharpPixelsAndPlayersSideBySide) {
+  auto frame = frame_of(200, 2);
+  frame.pixels[1][0][0][2] = 77;
+  const auto image = stages::to_image(frame, 3);
+  EXPECT_EQ(image.rows, 72);
+  EXPECT_EQ(image.cols, 144);
+  EXPECT_EQ(image.at<cv::Vec3b>(0, 0), cv::Vec3b(0, 0, 200));
+  EXPECT_EQ(image.at<cv::Vec3b>(2, 74), cv::Vec3b(77, 0, 200));
+  EXPECT_EQ(image.at<cv::Vec3b>(3, 75), cv::Vec3b(0, 0, 200));
+}
+
+TEST(VideoFile, HoldsEveryFrameAndHasItsNameOnlyWhenItIsWhole) {
+  RunStub run;
+  Harness video("video_file", "{scale: 4}", "{}", &run);
+  video.start();
+  for (std::uint64_t n = 0; n < 10; ++n) video.run<>(n, frame_of(20 * static_cast<int>(n)));
+  EXPECT_FALSE(std::filesystem::exists(run.folder() / "video.mp4"));
+  video.finish();
+  cv::VideoCapture reader((run.folder() / "video.mp4").string());
+  cv::Mat image;
+  int frames = 0;
+  for (; reader.read(image); ++frames) {
+    EXPECT_EQ(image.cols, 96);
+    EXPECT_NEAR(image.at<cv::Vec3b>(40, 40)[2], 20 * frames, 12) << "frame " << frames;
+  }
+  EXPECT_EQ(frames, 10);
+}
+
+TEST(VideoFile, RefusesOtherFormats) {
+  EXPECT_THROW(Harness("video_file", "{path: film.avi}").start(), graph::Error);
+}
+
+TEST(Window, WithoutADisplaySaysWhatToDo) {
+  const auto keep = [](const char* name) { return std::string(getenv(name) ? getenv(name) : ""); };
+  const auto x11 = keep("DISPLAY"), wayland = keep("WAYLAND_DISPLAY");
+  unsetenv("DISPLAY");
+  unsetenv("WAYLAND_DISPLAY");
+  EXPECT_THROW(Harness("window").start(), graph::Error);
+  if (!x11.empty()) setenv("DISPLAY", x11.c_str(), 1);
+  if (!wayland.empty()) setenv("WAYLAND_DISPLAY", wayland.c_str(), 1);
+}
+
+}  // namespace

@@ -1,0 +1,42 @@
+// run_stub: a run for stages that want to know of one, with a folder that goes away.
+#pragma once
+
+#include <stdlib.h>
+
+#include <filesystem>
+#include <stop_token>
+
+#include "graph/context.h"
+
+namespace tests {
+
+class RunStub : public graph::Run {
+ public:
+  RunStub() {
+    char name[] = "/tmp/worldline-test-XXXXXX";
+    folder_ = mkdtemp(name);
+  }
+  ~RunStub() override {
+    std::error_code ignored;
+    std::filesystem::remove_all(folder_, ignored);
+  }
+  RunStub(const RunStub&) = delete;
+
+  void stop() override { stop_.request_stop(); }
+  std::stop_token stop_token() const override { return stop_.get_token(); }
+  double progress(std::uint64_t number) const override {
+    return static_cast<double>(number) / static_cast<double>(length);
+  }
+  bool ends() const override { return length > 0; }
+  std::uint64_t steps() const override { return length; }
+  std::uint64_t first() const override { return 0; }
+  const std::filesystem::path& folder() const override { return folder_; }
+
+  std::uint64_t length = 100;
+
+ private:
+  std::filesystem::path folder_;
+  std::stop_source stop_;
+};
+
+}  // namespace tests

@@ -1,0 +1,205 @@
+// train_test: the stages of training, one by one.
+#include <gtest/gtest.h>
+#include <torch/torch.h>
+
+#include <fstream>
+#include <nlohmann/json.hpp>
+
+#include "stages/model/weights_file.h"
+#include "stages/types.h"
+#include "tests/harness.h"
+#include "tests/stages/run_stub.h"
+
+namespace {
+
+using stages::Gradients;
+using stages::NoisyPatches;
+using stages::Patches;
+using stages::Report;
+using stages::Snapshot;
+using stages::Weights;
+using tests::Harness;
+using tests::RunStub;
+
+const std::string model = "{d_model: 32, n_heads: 2, n_blocks: 2, patch_size: 6, n_window: 4, stem: linear}";
+const std::string top = "{seed: 1, device: cpu, model: " + model + "}";
+
+Patches patches(std::int64_t B = 64, std::int64_t T = 32, std::int64_t P = 16, std::int64_t D = 108) {
+  return {torch::rand({B, T, P, D}) * 2 - 1, torch::randint(1, 4, {B, T}), 24, 24, 6};
+}
+
+TEST(DropActions, HidesTheGivenShareAndNothingElse) {
+  const auto in = patches(64, 64, 1, 1);
+  const auto out = *Harness("drop_actions", "{probability: 0.25}").run<Patches>(3, in);
+  const auto hidden = out.action == 0;
+  EXPECT_NEAR(hidden.to(torch::kFloat).mean().item<float>(), 0.25, 0.03);
+  EXPECT_TRUE(out.action.masked_select(~hidden).equal(in.action.masked_select(~hidden)));
+  EXPECT_TRUE(out.x.equal(in.x));
+  EXPECT_EQ((in.action == 0).sum().item<int>(), 0) << "the message before is left as it was";
+}
+
+TEST(DropActions, ZeroHidesNoneAndOneAll) {
+  EXPECT_EQ((Harness("drop_actions", "{probability: 0}").run<Patches>(0, patches())->action == 0).sum().item<int>(), 0);
+  EXPECT_EQ(Harness("drop_actions", "{probability: 1}").run<Patches>(0, patches())->action.sum().item<int>(), 0);
+}
+
+TEST(LogitNormalNoise, AStepAlongTheVelocityGivesTheData) {
+  const auto in = patches();
+  const auto out = *Harness("logit_normal_noise").run<NoisyPatches>(0, in);
+  const auto t = out.t.unsqueeze(-1).unsqueeze(-1);
+  EXPECT_TRUE(torch::allclose(out.x_t + t * out.v, in.x, 1e-5, 1e-5));
+  const auto z = in.x - out.v;
+  EXPECT_NEAR(z.mean().item<float>(), 0, 0.01);
+  EXPECT_NEAR(z.std().item<float>(), 1, 0.01);
+}
+
+TEST(LogitNormalNoise, LevelsAreLogitNormalAndOneAFrame) {
+  const auto out = *Harness("logit_normal_noise", "{mean: 0.5, std: 2}").run<NoisyPatches>(0, patches(256, 64, 1, 1));
+  const auto logit = torch::log(out.t / (1 - out.t));
+  EXPECT_NEAR(logit.mean().item<float>(), 0.5, 0.06);
+  EXPECT_NEAR(logit.std().item<float>(), 2, 0.06);
+  EXPECT_EQ(out.t.sizes(), (std::vector<std::int64_t>{256, 64}));
+}
+
+TEST(LogitNormalNoise, DependsOnSeedAndNumberAlone) {
+  const auto in = patches(2, 2);
+  Harness one("logit_normal_noise", "{seed: 4}"), two("logit_normal_noise", "{}", "{seed: 4}");
+  one.run<NoisyPatches>(0, in);
+  EXPECT_TRUE(one.run<NoisyPatches>(9, in)->x_t.equal(two.run<NoisyPatches>(9, in)->x_t));
+  EXPECT_FALSE(one.run<NoisyPatches>(8, in)->x_t.equal(two.run<NoisyPatches>(9, in)->x_t));
+}
+
+TEST(LogitNormalNoise, RefusesWhatItDoesNotKnow) {
+  EXPECT_THROW(Harness("logit_normal_noise", "{std: 0}"), graph::Error);
+  EXPECT_THROW(Harness("logit_normal_noise", "{sdt: 1}"), graph::Error);
+}
+
+struct Training {
+  Training() {
+    optimizer.start();
+    weights = *Harness("muon", "{}", top, &run).start<Weights>();
+    batch = *Harness("logit_normal_noise").run<NoisyPatches>(0, patches(6, 4));
+  }
+  Gradients gradients(int micro_batch) {
+    Harness network("mmdit", "{micro_batch: " + std::to_string(micro_batch) + "}", "{device: cpu, model: " + model + "}");
+    network.start();
+    return *network.run<Gradients>(0, batch, weights);
+  }
+
+  RunStub run;
+  Harness optimizer{"muon", "{lr_muon: 0.02, lr_adam: 0.01, warmup: 0}", top, &run};
+  Weights weights;
+  NoisyPatches batch;
+};
+
+TEST(Mmdit, MicroBatchesSumToTheWholeBatch) {
+  Training training;
+  const auto whole = training.gradients(6);
+  for (const int micro : {1, 2, 4}) {
+    const auto parts = training.gradients(micro);
+    EXPECT_NEAR(parts.loss, whole.loss, 1e-5 * whole.loss);
+    EXPECT_EQ(parts.frames, 24);
+    for (std::size_t i = 0; i < whole.of.size(); ++i)
+      EXPECT_LE((parts.of[i] - whole.of[i]).norm().item<float>(), 1e-4 * whole.of[i].norm().item<float>() + 1e-7)
+          << training.weights.parameters.names[i];
+  }
+}
+
+TEST(Mmdit, GradientsAreTheSameToTheBitEveryTime) {
+  Training training;
+  const auto once = training.gradients(2);
+  for (int again = 0; again < 5; ++again) {
+    const auto twice = training.gradients(2);
+    for (std::size_t i = 0; i < once.of.size(); ++i) ASSERT_TRUE(once.of[i].equal(twice.of[i]));
+  }
+}
+
+TEST(Mmdit, AbandonsTheBatchWhenAskedToStop) {
+  Training training;
+  Harness network("mmdit", "{}", "{device: cpu, model: " + model + "}", &training.run);
+  network.start();
+  training.run.stop();
+  EXPECT_FALSE(network.run<Gradients>(0, training.batch, training.weights));
+}
+
+TEST(Muon, StepsLowerTheLossAndNeverWriteWhatWasSent) {
+  Training training;
+  std::vector<at::Tensor> copies;
+  const auto first = training.weights;
+  for (const auto& tensor : first.parameters.tensors) copies.push_back(tensor.clone());
+  double before = 0, after = 0;
+  for (std::uint64_t step = 0; step < 20; ++step) {
+    const auto gradients = training.gradients(6);
+    auto [weights, snapshot, report] = training.optimizer.run<Weights, Snapshot, Report>(step, gradients);
+    EXPECT_EQ(report->step, static_cast<std::int64_t>(step) + 1);
+    if (step == 0) before = report->loss;
+    after = report->loss;
+    training.weights = *weights;
+  }
+  EXPECT_LT(after, 0.9 * before);
+  for (std::size_t i = 0; i < copies.size(); ++i) EXPECT_TRUE(first.parameters.tensors[i].equal(copies[i]));
+}
+
+TEST(Muon, TheRateRisesAndFallsWithTheRun) {
+  RunStub run;
+  Harness optimizer("muon", "{lr_adam: 1, warmup: 0.1}", top, &run);
+  const auto weights = *optimizer.start<Weights>();
+  Gradients zero;
+  for (const auto& tensor : weights.parameters.tensors) zero.of.push_back(torch::zeros_like(tensor));
+  const auto rate = [&](std::uint64_t step) {
+    return std::get<2>(optimizer.run<Weights, Snapshot, Report>(step, zero))->lr_adam;
+  };
+  EXPECT_EQ(rate(0), 0);
+  EXPECT_NEAR(rate(5), 0.5, 1e-9);
+  EXPECT_NEAR(rate(10), 1, 1e-9);
+  EXPECT_NEAR(rate(55), 0.5, 1e-9);
+  EXPECT_NEAR(rate(100), 0, 1e-9);
+}
+
+TEST(Muon, WantsARunThatEnds) {
+  RunStub run;
+  run.length = 0;
+  EXPECT_THROW(Harness("muon", "{}", top, &run).start<Weights>(), graph::Error);
+}
+
+TEST(Checkpoint, WritesEverySoManyStepsAndTheLast) {
+  Training training;
+  RunStub run;
+  Harness checkpoint("checkpoint", "{every: 2}", "{model: " + model + "}", &run);
+  checkpoint.start();
+  at::Tensor last;
+  for (std::uint64_t step = 0; step < 3; ++step) {
+    auto [weights, snapshot, report] =
+        training.optimizer.run<Weights, Snapshot, Report>(step, training.gradients(6));
+    checkpoint.run<>(step, *snapshot);
+    last = weights->parameters.at("norm.w");
+  }
+  checkpoint.finish();
+  const auto folder = run.folder() / "checkpoints";
+  EXPECT_TRUE(std::filesystem::exists(folder / "step-000002.safetensors"));
+  EXPECT_FALSE(std::filesystem::exists(folder / "step-000001.safetensors"));
+  const auto file = model::load(folder / "step-000003.safetensors");
+  EXPECT_EQ(file.config.d_model, 32);
+  EXPECT_TRUE(file.parameters.at("norm.w").equal(last));
+}
+
+TEST(Metrics, WritesALineAStep) {
+  RunStub run;
+  Harness metrics("metrics", "{}", "{}", &run);
+  metrics.start();
+  for (std::int64_t step = 1; step <= 3; ++step)
+    metrics.run<>(static_cast<std::uint64_t>(step), Report{step, 0.5, 0.02, 0.001, 1.5, 64, 0.1});
+  metrics.finish();
+  std::ifstream file(run.folder() / "metrics.jsonl");
+  std::int64_t lines = 0;
+  for (std::string line; std::getline(file, line); ++lines) {
+    const auto json = nlohmann::json::parse(line);
+    EXPECT_EQ(json["step"], lines + 1);
+    EXPECT_EQ(json["loss"], 0.5);
+    for (const auto* key : {"lr_muon", "lr_adam", "grad_norm", "frames_per_second", "seconds"})
+      EXPECT_TRUE(json.contains(key)) << key;
+  }
+  EXPECT_EQ(lines, 3);
+}
+
+}  // namespace
