@@ -31,8 +31,10 @@ const bool registered = graph::add_block(
         .param("expansion", &Config::expansion, "hidden width of the feed-forward layer, in d_model",
                graph::at_least(1))
         .param("stem", &Config::stem, "how patches become tokens", graph::one_of({"conv", "linear"}))
-        .param("predicts", &Config::predicts, "what the network predicts", graph::one_of({"velocity", "data"}))
-        .param("init", &Config::init, "how fresh weights are drawn", graph::one_of({"reference", "zero_gates"})));
+        .param("predicts", &Config::predicts, "what the network predicts",
+               graph::one_of({"velocity", "data"}))
+        .param("init", &Config::init, "how fresh weights are drawn",
+               graph::one_of({"reference", "zero_gates"})));
 
 }  // namespace
 

@@ -25,8 +25,8 @@ struct Clip {
 };
 
 struct Patches {
-  at::Tensor x;       // [B,T,P,D] float32
-  at::Tensor action;  // [B,T]
+  at::Tensor x;                                        // [B,T,P,D] float32
+  at::Tensor action;                                   // [B,T]
   std::int64_t height = 0, width = 0, patch_size = 0;  // pixels
 };
 

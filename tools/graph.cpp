@@ -1,11 +1,10 @@
 // graph: draws a pipeline.
-#include "tools/verbs.h"
-
 #include <iostream>
 #include <memory>
 
 #include "graph/picture.h"
 #include "tools/request.h"
+#include "tools/verbs.h"
 
 namespace tools {
 

@@ -41,14 +41,16 @@ std::string now_as_name() {
 // A new folder; two runs of one second get different ones.
 fs::path make_folder(const Options& options) {
   if (options.name.find('/') != std::string::npos || options.name == "." || options.name == "..")
-    throw graph::Error("--name " + options.name + ": expected a plain name; --runs chooses the folder around it");
+    throw graph::Error("--name " + options.name +
+                       ": expected a plain name; --runs chooses the folder around it");
   std::error_code code;
   fs::create_directories(options.runs, code);
   const auto name = options.name.empty() ? now_as_name() : options.name;
   for (int copy = 1; copy < 100; ++copy) {
     const auto folder = options.runs / (copy == 1 ? name : name + "-" + std::to_string(copy));
     if (fs::create_directory(folder, code)) return folder;
-    if (code) throw graph::Error("cannot make the run's folder " + folder.generic_string() + ": " + code.message());
+    if (code)
+      throw graph::Error("cannot make the run's folder " + folder.generic_string() + ": " + code.message());
     if (!options.name.empty())
       throw graph::Error(folder.generic_string() + " exists; choose another --name, or remove it");
   }
@@ -59,7 +61,8 @@ void write_pipeline(const graph::Pipeline& pipeline, const fs::path& folder) {
   const auto part = folder / "pipeline.yaml.part";
   {
     std::ofstream file(part);
-    file << "# " << pipeline.file << " with its configs, overrides and defaults, as this run had it; it runs as it is.\n"
+    file << "# " << pipeline.file
+         << " with its configs, overrides and defaults, as this run had it; it runs as it is.\n"
          << graph::to_yaml(pipeline.merged) << std::flush;
     if (!file) throw graph::Error("cannot write " + part.generic_string());
   }
@@ -93,7 +96,8 @@ void say_drops(const graph::Engine& engine) {
 int run(Options options) {
   const bool can_be_headless = graph::has_headless(options.request.file);
   if (options.request.headless && !can_be_headless)
-    throw graph::Error(options.request.file.generic_string() + " has no 'headless:' block, so --headless means nothing");
+    throw graph::Error(options.request.file.generic_string() +
+                       " has no 'headless:' block, so --headless means nothing");
   if (can_be_headless && !options.request.headless && !has_display()) {
     spdlog::info("no display: running as with --headless");
     options.request.headless = true;
@@ -112,9 +116,9 @@ int run(Options options) {
   for (const auto& note : pipeline.notes) spdlog::info(note);
   if (const auto warning = model::blas_warning(); !warning.empty()) spdlog::warn(warning);
 
-  Stopping::block_signals();
   graph::Engine engine(pipeline, run_options);
-  const Stopping stopping([&] { engine.stop(); }, [&] { return engine.whereabouts(); }, std::chrono::seconds(10));
+  const Stopping stopping([&] { engine.stop(); }, [&] { return engine.whereabouts(); },
+                          std::chrono::seconds(10));
   try {
     engine.run();
   } catch (const graph::Error& error) {

@@ -80,7 +80,8 @@ void explain(const StageType& type) {
     std::cout << '\n';
   }
   for (const auto& use : type.blocks)
-    std::cout << "\nreads the block `" << use.block << ":`, " << graph::blocks().at(use.block).summary << '\n';
+    std::cout << "\nreads the block `" << use.block << ":`, " << graph::blocks().at(use.block).summary
+              << '\n';
   std::cout << "\nruns on: " << to_text(type.executor);
   if (type.is_source()) std::cout << ", in_flight " << type.in_flight;
   if (type.writes) std::cout << "; writes into the run's folder";
@@ -129,11 +130,16 @@ Json json_of(const StageType& type) {
 Json schema_of(const Parameter& parameter) {
   Json one{{"description", parameter.doc}};
   const auto& type = parameter.type;
-  if (type == "true | false") one["type"] = "boolean";
-  else if (type == "integer" || type == "natural number") one["type"] = "integer";
-  else if (type == "number") one["type"] = "number";
-  else if (type == "list") one["type"] = "array";
-  else one["type"] = "string";
+  if (type == "true | false")
+    one["type"] = "boolean";
+  else if (type == "integer" || type == "natural number")
+    one["type"] = "integer";
+  else if (type == "number")
+    one["type"] = "number";
+  else if (type == "list")
+    one["type"] = "array";
+  else
+    one["type"] = "string";
   const auto& range = parameter.range;
   if (!range.choices.empty()) one["enum"] = range.choices;
   if (range.low) one[range.low_open ? "exclusiveMinimum" : "minimum"] = *range.low;
@@ -159,7 +165,8 @@ Json schema() {
            {"stop",
             {{"type", "object"},
              {"properties",
-              {{"steps", {{"type", "integer"}, {"minimum", 1}}}, {"minutes", {{"type", "number"}, {"exclusiveMinimum", 0}}}}},
+              {{"steps", {{"type", "integer"}, {"minimum", 1}}},
+               {"minutes", {{"type", "number"}, {"exclusiveMinimum", 0}}}}},
              {"additionalProperties", false}}}};
   for (const auto& [name, type] : graph::stage_types()) {
     Json properties{{"type", {{"const", name}}}};
@@ -169,7 +176,8 @@ Json schema() {
         ports[port.name] = port.intake == graph::Intake::gathered
                                ? Json{{"anyOf", {edge, {{"type", "array"}, {"items", edge}}}}}
                                : edge;
-      properties["from"] = {{"anyOf", {edge, {{"type", "object"}, {"properties", ports}, {"additionalProperties", false}}}}};
+      properties["from"] = {
+          {"anyOf", {edge, {{"type", "object"}, {"properties", ports}, {"additionalProperties", false}}}}};
     }
     properties["in_flight"] = {{"type", "integer"}, {"minimum", 1}};
     for (const auto& parameter : type.parameters) {
@@ -191,9 +199,10 @@ Json schema() {
                  {"additionalProperties", false}};
   }
   // A config names parameters of a stage whose type stands in the pipeline, so `type` may be missing there.
-  top["stages"] = {{"type", "object"},
-                   {"additionalProperties",
-                    {{"if", {{"required", {"type"}}}}, {"then", {{"oneOf", kinds}}}, {"else", {{"type", "object"}}}}}};
+  top["stages"] = {
+      {"type", "object"},
+      {"additionalProperties",
+       {{"if", {{"required", {"type"}}}}, {"then", {{"oneOf", kinds}}}, {"else", {{"type", "object"}}}}}};
   return {{"$schema", "https://json-schema.org/draft/2020-12/schema"},
           {"title", "worldline pipeline or config"},
           {"type", "object"},
@@ -240,11 +249,13 @@ void add_stages(CLI::App& app, Verb& chosen) {
       if (type == types.end()) {
         std::vector<std::string> names;
         for (const auto& known : types) names.push_back(known.first);
-        throw graph::Error("no stage type '" + options->name + "'" + graph::did_you_mean(options->name, names) +
-                           " (./run stages lists them)");
+        throw graph::Error("no stage type '" + options->name + "'" +
+                           graph::did_you_mean(options->name, names) + " (./run stages lists them)");
       }
-      if (options->json) std::cout << json_of(type->second).dump(2) << '\n';
-      else explain(type->second);
+      if (options->json)
+        std::cout << json_of(type->second).dump(2) << '\n';
+      else
+        explain(type->second);
       return 0;
     };
   });

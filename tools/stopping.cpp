@@ -1,7 +1,9 @@
-// stopping: signals are waited for, not handled, so that their code may do what it likes.
+// stopping: a handler that counts, and a thread that acts on it.
+//
+// Blocking the signals and waiting for them would not do: libraries start threads before main() and the system
+// may hand the signal to one of those.
 #include "tools/stopping.h"
 
-#include <pthread.h>
 #include <signal.h>
 #include <spdlog/spdlog.h>
 
@@ -12,43 +14,42 @@
 namespace tools {
 namespace {
 
-sigset_t signals() {
-  sigset_t set;
-  sigemptyset(&set);
-  for (const int signal : {SIGINT, SIGTERM}) sigaddset(&set, signal);
-  return set;
+std::atomic<int> caught{0};
+static_assert(std::atomic<int>::is_always_lock_free, "a signal handler may only touch lock-free atomics");
+
+void handle(void (*handler)(int)) {
+  struct sigaction action {};
+  action.sa_handler = handler;
+  action.sa_flags = SA_RESTART;
+  for (const int signal : {SIGINT, SIGTERM}) sigaction(signal, &action, nullptr);
 }
 
 }  // namespace
 
-void Stopping::block_signals() {
-  const auto set = signals();
-  pthread_sigmask(SIG_BLOCK, &set, nullptr);
-}
-
 Stopping::Stopping(std::function<void()> stop, std::function<std::string()> whereabouts,
                    std::chrono::milliseconds deadline)
     : stop_(std::move(stop)), whereabouts_(std::move(whereabouts)), deadline_(deadline) {
+  caught = 0;
+  handle([](int) { ++caught; });
   thread_ = std::thread([this] { wait(); });
 }
 
 Stopping::~Stopping() {
   done_ = true;
   thread_.join();
+  handle(SIG_DFL);
 }
 
 void Stopping::wait() {
   using Clock = std::chrono::steady_clock;
-  const auto set = signals();
-  const timespec period{0, 50'000'000};
   std::optional<Clock::time_point> asked;
   while (!done_) {
-    const bool caught = sigtimedwait(&set, nullptr, &period) > 0;
-    if (caught && asked) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+    if (caught > 1) {
       spdlog::warn("stopped at once");
       std::_Exit(130);
     }
-    if (caught) {
+    if (caught == 1 && !asked) {
       spdlog::info("stopping; press Ctrl-C again to stop at once");
       asked = Clock::now();
       stop_();

@@ -9,17 +9,15 @@
 
 namespace tools {
 
-/// While it lives, SIGINT and SIGTERM call `stop`, once, on a thread of its own. A second signal ends the
-/// process at once (exit 130). A run that has not stopped `deadline` after the first one ends it too (exit 1),
-/// with a line that says what `whereabouts` says.
+/// While it lives, the first SIGINT or SIGTERM calls `stop`, on a thread of its own. A second one ends the process
+/// at once (exit 130). A run that has not stopped `deadline` after the first ends it too (exit 1), with a line
+/// that says what `whereabouts` says. One at a time.
 class Stopping {
  public:
-  /// Keeps the signals for the thread of a Stopping; to be called before other threads start, which inherit it.
-  static void block_signals();
-
   Stopping(std::function<void()> stop, std::function<std::string()> whereabouts,
            std::chrono::milliseconds deadline);
   ~Stopping();
+  Stopping(const Stopping&) = delete;
 
  private:
   void wait();

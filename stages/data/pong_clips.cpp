@@ -23,7 +23,8 @@ struct PongClips {
 
   void start() const {
     graph::require(params.model.in_channels == 3, "Pong has 3 colours; set model.in_channels: 3");
-    graph::require(params.model.n_actions >= 1 + pong::action_count, "Pong has 4 actions; set model.n_actions: 4");
+    graph::require(params.model.n_actions >= 1 + pong::action_count,
+                   "Pong has 4 actions; set model.n_actions: 4");
   }
 
   Clip operator()(const graph::Context& context) const {
@@ -47,15 +48,14 @@ struct PongClips {
 };
 
 using P = PongClips::Params;
-const bool registered =
-    graph::Stage<PongClips>("pong_clips")
-        .summary("clips of simulated Pong, drawn afresh for ever")
-        .out("clips", "frames [B,T,3,H,W] float32 in [-1,1], action [B,T] in 1…3")
-        .param("batch", &P::batch, "clips in a message, B", graph::between(1, 4096))
-        .param("frames", &P::frames, "frames in a clip, T", graph::between(1, 4096))
-        .shared("seed", &P::seed, "same seed, same clips")
-        .block("model", &P::model)
-        .add();
+const bool registered = graph::Stage<PongClips>("pong_clips")
+                            .summary("clips of simulated Pong, drawn afresh for ever")
+                            .out("clips", "frames [B,T,3,H,W] float32 in [-1,1], action [B,T] in 1…3")
+                            .param("batch", &P::batch, "clips in a message, B", graph::between(1, 4096))
+                            .param("frames", &P::frames, "frames in a clip, T", graph::between(1, 4096))
+                            .shared("seed", &P::seed, "same seed, same clips")
+                            .block("model", &P::model)
+                            .add();
 
 }  // namespace
 }  // namespace stages

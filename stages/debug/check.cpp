@@ -29,7 +29,8 @@ struct Check {
       return "[" + text + "]";
     };
     if (a.sizes() != b.sizes())
-      throw graph::Error("'" + name + "' has shape " + shape(a) + " on the left and " + shape(b) + " on the right");
+      throw graph::Error("'" + name + "' has shape " + shape(a) + " on the left and " + shape(b) +
+                         " on the right");
     if (a.numel() == 0) return;
     const auto worst = (a.to(at::kDouble) - b.to(at::kDouble)).abs().max().item<double>();
     // Written so that a NaN does not pass.
@@ -41,13 +42,13 @@ struct Check {
   Params params;
 };
 
-const bool registered = graph::Stage<Check>("check")
-                            .summary("end the run when two streams differ")
-                            .in("left", "anything that has tensors")
-                            .in("right", "the same noun")
-                            .param("tolerance", &Check::Params::tolerance, "largest difference of a number",
-                                   graph::at_least(0))
-                            .add();
+const bool registered =
+    graph::Stage<Check>("check")
+        .summary("end the run when two streams differ")
+        .in("left", "anything that has tensors")
+        .in("right", "the same noun")
+        .param("tolerance", &Check::Params::tolerance, "largest difference of a number", graph::at_least(0))
+        .add();
 
 }  // namespace
 }  // namespace stages

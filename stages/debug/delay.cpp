@@ -15,7 +15,8 @@ struct Delay {
 
   graph::Any operator()(const graph::Any& message, const graph::Context& context) {
     std::unique_lock lock(mutex);
-    wait.wait_for(lock, context.stop_token(), std::chrono::duration<double>(params.seconds), [] { return false; });
+    wait.wait_for(lock, context.stop_token(), std::chrono::duration<double>(params.seconds),
+                  [] { return false; });
     return message;
   }
 

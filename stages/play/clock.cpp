@@ -35,8 +35,8 @@ struct Clock {
     const Tick due{next - tick - 1};
     tick = next;
     skipped += due.skipped;
-    const auto when =
-        *begun + std::chrono::duration_cast<Time::duration>(std::chrono::duration<double>(static_cast<double>(tick) / params.rate));
+    const auto when = *begun + std::chrono::duration_cast<Time::duration>(
+                                   std::chrono::duration<double>(static_cast<double>(tick) / params.rate));
     std::unique_lock lock(mutex);
     wait.wait_until(lock, context.stop_token(), when, [] { return false; });
     if (context.stopping()) return std::nullopt;
@@ -44,7 +44,8 @@ struct Clock {
   }
 
   void finish() const {
-    if (skipped > 0) spdlog::info("clock: {} of {} ticks skipped because the frame before was late", skipped, tick);
+    if (skipped > 0)
+      spdlog::info("clock: {} of {} ticks skipped because the frame before was late", skipped, tick);
   }
 
   Params params;

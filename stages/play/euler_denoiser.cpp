@@ -61,7 +61,9 @@ struct EulerDenoiser {
     for (auto& cache : caches) rows.push_back(&cache);
 
     const auto random = generator(params.seed, context.number, "euler_denoiser");
-    const auto noise = [&] { return torch::randn({S, sizes.patches(), sizes.patch_dim()}, random).to(device); };
+    const auto noise = [&] {
+      return torch::randn({S, sizes.patches(), sizes.patch_dim()}, random).to(device);
+    };
     const auto action = turn.action.to(device);
     const auto levels = model::shifted_linear(params.steps, params.shift);
     auto z = noise();

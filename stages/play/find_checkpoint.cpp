@@ -10,11 +10,11 @@ namespace fs = std::filesystem;
 fs::path find_checkpoint(const std::string& given, const std::string& stage) {
   const auto option = "--set " + stage + ".checkpoint=";
   if (given.empty())
-    throw graph::Error("no checkpoint: train one (./run pipelines/train.yaml), then name its run or a file (" +
-                       option + "experiments/NAME)");
+    throw graph::Error(
+        "no checkpoint: train one (./run pipelines/train.yaml), then name its run or a file (" + option +
+        "experiments/NAME)");
   if (fs::is_regular_file(given)) return given;
-  if (!fs::is_directory(given))
-    throw graph::Error("checkpoint '" + given + "': no such file or run folder");
+  if (!fs::is_directory(given)) throw graph::Error("checkpoint '" + given + "': no such file or run folder");
   fs::path newest;
   const auto folder = fs::path(given) / "checkpoints";
   if (fs::is_directory(folder))

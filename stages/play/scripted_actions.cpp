@@ -24,7 +24,8 @@ struct ScriptedActions {
       std::string word, rest;
       const std::vector<std::string> names{"none", "stay", "up", "down"};
       if (!(words >> frames >> word) || frames < 1 || frames > 1'000'000 || words >> rest)
-        throw graph::Error("script: expected a number of frames and an action, as in '30 up', got '" + line + "'");
+        throw graph::Error("script: expected a number of frames and an action, as in '30 up', got '" + line +
+                           "'");
       const auto name = std::find(names.begin(), names.end(), word);
       if (name == names.end())
         throw graph::Error("script: unknown action '" + word + "'; expected " + graph::join(names, " | "));

@@ -55,16 +55,17 @@ struct VideoFile {
 };
 
 using P = VideoFile::Params;
-const bool registered = graph::Stage<VideoFile>("video_file")
-                            .summary("write frames to a video")
-                            .in("frame", "pixels [S,H,W,C] uint8")
-                            .param("path", &P::path, "where, *.mp4; empty: video.mp4 in the run's folder")
-                            .param("rate", &P::rate, "frames in a second of the video", graph::between(1, 1000))
-                            .unit("Hz")
-                            .param("scale", &P::scale, "video pixels for one of the frame", graph::between(1, 100))
-                            .on(graph::Executor::thread)
-                            .writes()
-                            .add();
+const bool registered =
+    graph::Stage<VideoFile>("video_file")
+        .summary("write frames to a video")
+        .in("frame", "pixels [S,H,W,C] uint8")
+        .param("path", &P::path, "where, *.mp4; empty: video.mp4 in the run's folder")
+        .param("rate", &P::rate, "frames in a second of the video", graph::between(1, 1000))
+        .unit("Hz")
+        .param("scale", &P::scale, "video pixels for one of the frame", graph::between(1, 100))
+        .on(graph::Executor::thread)
+        .writes()
+        .add();
 
 }  // namespace
 }  // namespace stages

@@ -27,8 +27,9 @@ struct Window {
   void start() {
     // Qt ends the whole process when there is no display, so it must not be asked.
     const auto set = [](const char* name) { return std::getenv(name) && *std::getenv(name); };
-    graph::require(set("DISPLAY") || set("WAYLAND_DISPLAY"),
-                   "no display (DISPLAY and WAYLAND_DISPLAY are empty); run with --headless for a video file");
+    graph::require(
+        set("DISPLAY") || set("WAYLAND_DISPLAY"),
+        "no display (DISPLAY and WAYLAND_DISPLAY are empty); run with --headless for a video file");
     cv::namedWindow(params.title, cv::WINDOW_NORMAL | cv::WINDOW_KEEPRATIO | cv::WINDOW_GUI_NORMAL);
   }
 
@@ -72,16 +73,17 @@ struct Window {
 };
 
 using P = Window::Params;
-const bool registered = graph::Stage<Window>("window")
-                            .summary("show the game and read the keys")
-                            .in("frame", "pixels [S,H,W,C] uint8")
-                            .out("action", "what the player presses from now on")
-                            .param("title", &P::title, "of the window")
-                            .param("scale", &P::scale, "screen pixels for one of the frame", graph::between(1, 100))
-                            .param("hold", &P::hold, "how long a press counts without another", graph::at_least(0))
-                            .unit("s")
-                            .on(graph::Executor::main)
-                            .add();
+const bool registered =
+    graph::Stage<Window>("window")
+        .summary("show the game and read the keys")
+        .in("frame", "pixels [S,H,W,C] uint8")
+        .out("action", "what the player presses from now on")
+        .param("title", &P::title, "of the window")
+        .param("scale", &P::scale, "screen pixels for one of the frame", graph::between(1, 100))
+        .param("hold", &P::hold, "how long a press counts without another", graph::at_least(0))
+        .unit("s")
+        .on(graph::Executor::main)
+        .add();
 
 }  // namespace
 }  // namespace stages

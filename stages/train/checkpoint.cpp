@@ -52,16 +52,17 @@ struct Checkpoint {
 };
 
 using P = Checkpoint::Params;
-const bool registered = graph::Stage<Checkpoint>("checkpoint")
-                            .summary("write the weights to disk")
-                            .in("snapshot", "weights and step")
-                            .param("every", &P::every, "steps from one file to the next; the last is always written",
-                                   graph::at_least(1))
-                            .unit("steps")
-                            .block("model", &P::model)
-                            .on(graph::Executor::thread)
-                            .writes()
-                            .add();
+const bool registered =
+    graph::Stage<Checkpoint>("checkpoint")
+        .summary("write the weights to disk")
+        .in("snapshot", "weights and step")
+        .param("every", &P::every, "steps from one file to the next; the last is always written",
+               graph::at_least(1))
+        .unit("steps")
+        .block("model", &P::model)
+        .on(graph::Executor::thread)
+        .writes()
+        .add();
 
 }  // namespace
 }  // namespace stages

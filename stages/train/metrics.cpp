@@ -40,12 +40,9 @@ struct Metrics {
       frames = 0;
       window = now;
     }
-    const nlohmann::ordered_json line{{"step", report.step},
-                                      {"loss", report.loss},
-                                      {"lr_muon", report.lr_muon},
-                                      {"lr_adam", report.lr_adam},
-                                      {"grad_norm", report.grad_norm},
-                                      {"frames_per_second", rate},
+    const nlohmann::ordered_json line{{"step", report.step},           {"loss", report.loss},
+                                      {"lr_muon", report.lr_muon},     {"lr_adam", report.lr_adam},
+                                      {"grad_norm", report.grad_norm}, {"frames_per_second", rate},
                                       {"seconds", seconds(begun, now)}};
     file << line.dump() << '\n' << std::flush;
     if (!file) throw graph::Error("cannot write metrics.jsonl; is the disk full?");
@@ -63,8 +60,8 @@ struct Metrics {
     shown = now;
     const auto left = last.progress > 0 ? seconds(begun, now) * (1 - last.progress) / last.progress : 0;
     const auto of = steps ? "/" + std::to_string(steps) : std::string();
-    const auto text = fmt::format("step {}{}  loss {:.4f}  {:.0f} frames/s  {}:{:02} left", last.step, of, last.loss,
-                                  rate, static_cast<int>(left) / 60, static_cast<int>(left) % 60);
+    const auto text = fmt::format("step {}{}  loss {:.4f}  {:.0f} frames/s  {}:{:02} left", last.step, of,
+                                  last.loss, rate, static_cast<int>(left) / 60, static_cast<int>(left) % 60);
     if (terminal) {
       std::fprintf(stderr, "\r\033[K%s", text.c_str());
       std::fflush(stderr);

@@ -3,6 +3,8 @@
 // The batch is cut into micro-batches of fixed size, which the cores work off side by side, each on one thread;
 // losses and gradients are then summed in the order of the micro-batches. So the result does not depend on the
 // number of cores, to the last bit. When the run is asked to stop, the unfinished batch is abandoned.
+#include "stages/model/mmdit.h"
+
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
 #include <torch/torch.h>
@@ -10,7 +12,6 @@
 #include <optional>
 
 #include "graph/stage.h"
-#include "stages/model/mmdit.h"
 #include "stages/settings.h"
 #include "stages/types.h"
 

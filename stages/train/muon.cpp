@@ -5,12 +5,13 @@
 // on. Both learning rates rise from 0 over the first `warmup` of the run and then fall to 0 as half a cosine.
 //
 // Source: see stages/model/muon.h
+#include "stages/model/muon.h"
+
 #include <optional>
 #include <tuple>
 
 #include "graph/stage.h"
 #include "stages/model/mmdit.h"
-#include "stages/model/muon.h"
 #include "stages/model/schedule.h"
 #include "stages/settings.h"
 #include "stages/types.h"
@@ -36,7 +37,8 @@ struct Muon {
     return {state->weights};
   }
 
-  std::tuple<Weights, Snapshot, Report> operator()(const Gradients& gradients, const graph::Context& context) {
+  std::tuple<Weights, Snapshot, Report> operator()(const Gradients& gradients,
+                                                   const graph::Context& context) {
     const auto share = model::cosine_with_warmup(context.progress(), params.warmup, 1);
     const model::Rates rates{params.lr_muon * share, params.lr_adam * share};
     auto step = optimizer->step(state, gradients.of, rates);
@@ -67,7 +69,8 @@ const bool registered =
         .param("beta2", &P::beta2, "Adam's", graph::between(0, 1))
         .param("eps", &P::eps, "Adam's", graph::above(0))
         .param("weight_decay", &P::weight_decay, "decoupled, of every parameter", graph::at_least(0))
-        .param("clip", &P::clip, "largest norm of all gradients together; 0 does not clip", graph::at_least(0))
+        .param("clip", &P::clip, "largest norm of all gradients together; 0 does not clip",
+               graph::at_least(0))
         .param("ema", &P::ema, "weight of the old in the running mean that plays; 0 keeps none",
                graph::between(0, 1))
         .param("ns_steps", &P::ns_steps, "Newton-Schulz steps", graph::between(1, 20))

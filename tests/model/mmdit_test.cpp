@@ -104,8 +104,8 @@ TEST(Reference, GradientsOfEveryParameterAgree) {
   RecordProperty("worst", std::to_string(worst));
 }
 
-// The reference's way of playing: guidance with a cache of its own for the negative branch, and what is committed are
-// the keys and values of the last Euler step's input.
+// The reference's way of playing: guidance with a cache of its own for the negative branch, and what is
+// committed are the keys and values of the last Euler step's input.
 TEST(Reference, RolloutsAgreeAfterTheRingRollsOver) {
   const Golden golden("rope");
   for (const std::string name : {"rollout0", "rollout1"}) {

@@ -49,8 +49,8 @@ TEST(Reference, FiveOptimizerStepsAgree) {
                expected = golden.tensors.at("opt.param." + name) - start;
     const bool by_muon = model::updated_by_muon(name, start);
     if (by_muon && name.find("modulation") != std::string::npos) {
-      // Eight frames make a gradient of rank 8 in 64 dimensions, and five Newton–Schulz steps in bfloat16 blow up
-      // rounding noise 500 times in all others. Only what the gradient spans compares.
+      // Eight frames make a gradient of rank 8 in 64 dimensions, and in all others five Newton–Schulz steps blow
+      // bfloat16's rounding noise up 500 times. Only what the gradient spans compares.
       const at::Tensor directions = std::get<2>(torch::linalg_svd(golden.tensors.at("grad." + name), false));
       const at::Tensor spanned = directions.narrow(0, 0, 8);
       change = at::mm(change, spanned.t());

@@ -26,10 +26,12 @@ TEST(CommandLine, ABrokenPipelineEndsWithTwoAndItsPlaces) {
                                            "  clips: {type: pong_clip}\n";
   const auto checked = run({"check", (folder / "broken.yaml").string()});
   EXPECT_EQ(checked.code, 2);
-  EXPECT_NE(checked.output.find("broken.yaml:2:37: stage 'noise': unknown parameter 'sdt'; did you mean 'std'?"),
-            std::string::npos)
+  EXPECT_NE(
+      checked.output.find("broken.yaml:2:37: stage 'noise': unknown parameter 'sdt'; did you mean 'std'?"),
+      std::string::npos)
       << checked.output;
-  EXPECT_NE(checked.output.find("broken.yaml:3:17: stage 'clips': unknown type 'pong_clip'; did you mean 'pong_clips'?"),
+  EXPECT_NE(checked.output.find(
+                "broken.yaml:3:17: stage 'clips': unknown type 'pong_clip'; did you mean 'pong_clips'?"),
             std::string::npos)
       << checked.output;
   EXPECT_EQ(run({(folder / "broken.yaml").string()}).code, 2);
@@ -63,7 +65,8 @@ TEST(CommandLine, EveryStageExplainsItselfAndItsExampleIsValid) {
     EXPECT_FALSE(stage["summary"].get<std::string>().empty()) << name;
     for (const auto& port : stage["inputs"]) EXPECT_FALSE(port["doc"].get<std::string>().empty()) << name;
     for (const auto& port : stage["outputs"]) EXPECT_FALSE(port["doc"].get<std::string>().empty()) << name;
-    for (const auto& parameter : stage["parameters"]) EXPECT_FALSE(parameter["doc"].get<std::string>().empty()) << name;
+    for (const auto& parameter : stage["parameters"])
+      EXPECT_FALSE(parameter["doc"].get<std::string>().empty()) << name;
     EXPECT_NE(stage["example"].get<std::string>().find("type: " + name), std::string::npos);
   }
 }
@@ -78,8 +81,8 @@ TEST(CommandLine, TheSchemaIsJsonAndKnowsEveryStage) {
 }
 
 TEST(CommandLine, AnOverrideOfTypeDropsWhatTheNewTypeLacks) {
-  const auto drawn = run({"graph", "pipelines/play.yaml", "--set", "window.type=count", "--set", "window.from=frames",
-                          "--set", "players.from.actions=[]"});
+  const auto drawn = run({"graph", "pipelines/play.yaml", "--set", "window.type=count", "--set",
+                          "window.from=frames", "--set", "players.from.actions=[]"});
   EXPECT_EQ(drawn.code, 0) << drawn.output;
 }
 

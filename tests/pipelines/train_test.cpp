@@ -18,7 +18,8 @@ using tests::Process;
 using tests::run;
 
 std::vector<std::string> tiny(const Folder& runs, std::vector<std::string> more = {}) {
-  std::vector<std::string> all{"pipelines/train.yaml", "configs/test-tiny.yaml", "--runs", runs.string(), "--name", "t"};
+  std::vector<std::string> all{
+      "pipelines/train.yaml", "configs/test-tiny.yaml", "--runs", runs.string(), "--name", "t"};
   all.insert(all.end(), more.begin(), more.end());
   return all;
 }
@@ -47,12 +48,14 @@ TEST(Train, WritesItsFolderAndTheLossFalls) {
   // The merged pipeline runs as it is, and gives the same numbers.
   const auto again = run({(runs / "t/pipeline.yaml").string(), "--runs", runs.string(), "--name", "u"});
   ASSERT_EQ(again.code, 0) << again.output;
-  EXPECT_EQ(model::load(runs / "u/checkpoints/step-000060.safetensors").parameters.at("norm.w").sum().item<float>(),
-            file.parameters.at("norm.w").sum().item<float>());
+  EXPECT_EQ(
+      model::load(runs / "u/checkpoints/step-000060.safetensors").parameters.at("norm.w").sum().item<float>(),
+      file.parameters.at("norm.w").sum().item<float>());
 
   // What was learned plays.
-  const auto played = run({"pipelines/play.yaml", "--headless", "--set", "stop.steps=20", "--set",
-                           "denoise.checkpoint=" + (runs / "t").string(), "--runs", runs.string(), "--name", "p"});
+  const auto played =
+      run({"pipelines/play.yaml", "--headless", "--set", "stop.steps=20", "--set",
+           "denoise.checkpoint=" + (runs / "t").string(), "--runs", runs.string(), "--name", "p"});
   ASSERT_EQ(played.code, 0) << played.output;
   EXPECT_NE(played.output.find("wrote 20 frames to " + (runs / "p/video.mp4").string()), std::string::npos)
       << played.output;
@@ -75,7 +78,8 @@ TEST(Train, InterruptedWritesACheckpointAndEndsWellWithinFiveSeconds) {
 TEST(Train, TheSecondInterruptEndsItAtOnce) {
   const Folder runs;
   // One micro-batch of many clips: training looks at the first interrupt only after it.
-  Process process(tiny(runs, {"--set", "clips.batch=192", "--set", "clips.frames=32", "--set", "gradients.micro_batch=192"}));
+  Process process(tiny(
+      runs, {"--set", "clips.batch=192", "--set", "clips.frames=32", "--set", "gradients.micro_batch=192"}));
   ASSERT_TRUE(process.printed("run folder")) << process.output();
   std::this_thread::sleep_for(3s);
   process.signal(SIGINT);

@@ -28,7 +28,8 @@ TEST(PongClips, HasTheShapesItPromises) {
 }
 
 TEST(PongClips, AMessageIsAFunctionOfSeedAndNumber) {
-  Harness one("pong_clips", "{batch: 2, frames: 4}", "{seed: 7}"), two("pong_clips", "{batch: 2, frames: 4}", "{seed: 7}");
+  Harness one("pong_clips", "{batch: 2, frames: 4}", "{seed: 7}"),
+      two("pong_clips", "{batch: 2, frames: 4}", "{seed: 7}");
   clip_of(one, 0);
   EXPECT_TRUE(clip_of(one, 5).frames.equal(clip_of(two, 5).frames));
   EXPECT_FALSE(clip_of(one, 6).frames.equal(clip_of(two, 5).frames));
@@ -41,7 +42,8 @@ TEST(PongClips, AFrameAnswersToTheActionBeforeIt) {
   const auto clip = clip_of(source, 4);
   const auto episode = pong::make_episode(3, 4, {.length = 7});
   for (int i = 0; i < 6; ++i) {
-    EXPECT_EQ(clip.action[0][i].item<std::int64_t>(), 1 + static_cast<int>(episode.actions[static_cast<std::size_t>(i)]));
+    EXPECT_EQ(clip.action[0][i].item<std::int64_t>(),
+              1 + static_cast<int>(episode.actions[static_cast<std::size_t>(i)]));
     const auto pixels = stages::to_bytes(clip.frames[0][i].permute({1, 2, 0})).contiguous();
     EXPECT_TRUE(std::equal(pixels.data_ptr<std::uint8_t>(), pixels.data_ptr<std::uint8_t>() + 24 * 24 * 3,
                            episode.frames.begin() + (i + 1) * 24 * 24 * 3))

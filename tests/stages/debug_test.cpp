@@ -43,8 +43,6 @@ TEST(Check, PassesWhatAgreesAndNamesWhatDoesNot) {
   EXPECT_THROW(check.run<>(4, nan(), nan()), graph::Error);
 }
 
-TEST(Check, ToleratesWhatItIsTold) {
-  Harness("check", "{tolerance: 1}").run<>(0, turn(1), turn(2));
-}
+TEST(Check, ToleratesWhatItIsTold) { Harness("check", "{tolerance: 1}").run<>(0, turn(1), turn(2)); }
 
 }  // namespace

@@ -83,7 +83,8 @@ TEST(ScriptedActions, PlaysItsScriptAndStartsOver) {
 
 TEST(ScriptedActions, RefusesWhatItCannotRead) {
   for (const auto* script : {"\"\"", "up", "\"3 left\"", "\"0 up\"", "\"3 up up\"", "\"-1 up\""})
-    EXPECT_THROW(Harness("scripted_actions", std::string("{script: ") + script + "}").start(), graph::Error) << script;
+    EXPECT_THROW(Harness("scripted_actions", std::string("{script: ") + script + "}").start(), graph::Error)
+        << script;
 }
 
 class EulerDenoiser : public testing::Test {
@@ -99,7 +100,8 @@ class EulerDenoiser : public testing::Test {
     model::save(run.folder() / "w.safetensors", config, model::Mmdit(config).initialise(3));
   }
   Harness make(const std::string& params = "") {
-    return Harness("euler_denoiser", "{checkpoint: " + (run.folder() / "w.safetensors").string() + params + "}",
+    return Harness("euler_denoiser",
+                   "{checkpoint: " + (run.folder() / "w.safetensors").string() + params + "}",
                    "{seed: 5, device: cpu}");
   }
   static at::Tensor dream(Harness& denoiser, std::uint64_t n, std::int64_t action = 1) {
@@ -176,7 +178,8 @@ TEST(FindCheckpoint, TakesTheNewestOfARunFolder) {
                            "step-2000000.safetensors.tmp", "other.safetensors"})
     std::fclose(std::fopen((folder / name).c_str(), "w"));
   EXPECT_EQ(stages::find_checkpoint(run.folder().string(), "denoise"), folder / "step-1000000.safetensors");
-  EXPECT_EQ(stages::find_checkpoint((folder / "other.safetensors").string(), "denoise"), folder / "other.safetensors");
+  EXPECT_EQ(stages::find_checkpoint((folder / "other.safetensors").string(), "denoise"),
+            folder / "other.safetensors");
   EXPECT_THROW(stages::find_checkpoint("/nowhere", "denoise"), graph::Error);
 }
 

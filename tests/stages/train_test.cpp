@@ -39,8 +39,11 @@ TEST(DropActions, HidesTheGivenShareAndNothingElse) {
 }
 
 TEST(DropActions, ZeroHidesNoneAndOneAll) {
-  EXPECT_EQ((Harness("drop_actions", "{probability: 0}").run<Patches>(0, patches())->action == 0).sum().item<int>(), 0);
-  EXPECT_EQ(Harness("drop_actions", "{probability: 1}").run<Patches>(0, patches())->action.sum().item<int>(), 0);
+  EXPECT_EQ(
+      (Harness("drop_actions", "{probability: 0}").run<Patches>(0, patches())->action == 0).sum().item<int>(),
+      0);
+  EXPECT_EQ(Harness("drop_actions", "{probability: 1}").run<Patches>(0, patches())->action.sum().item<int>(),
+            0);
 }
 
 TEST(LogitNormalNoise, AStepAlongTheVelocityGivesTheData) {
@@ -54,7 +57,8 @@ TEST(LogitNormalNoise, AStepAlongTheVelocityGivesTheData) {
 }
 
 TEST(LogitNormalNoise, LevelsAreLogitNormalAndOneAFrame) {
-  const auto out = *Harness("logit_normal_noise", "{mean: 0.5, std: 2}").run<NoisyPatches>(0, patches(256, 64, 1, 1));
+  const auto out =
+      *Harness("logit_normal_noise", "{mean: 0.5, std: 2}").run<NoisyPatches>(0, patches(256, 64, 1, 1));
   const auto logit = torch::log(out.t / (1 - out.t));
   EXPECT_NEAR(logit.mean().item<float>(), 0.5, 0.06);
   EXPECT_NEAR(logit.std().item<float>(), 2, 0.06);
@@ -81,7 +85,8 @@ struct Training {
     batch = *Harness("logit_normal_noise").run<NoisyPatches>(0, patches(6, 4));
   }
   Gradients gradients(int micro_batch) {
-    Harness network("mmdit", "{micro_batch: " + std::to_string(micro_batch) + "}", "{device: cpu, model: " + model + "}");
+    Harness network("mmdit", "{micro_batch: " + std::to_string(micro_batch) + "}",
+                    "{device: cpu, model: " + model + "}");
     network.start();
     return *network.run<Gradients>(0, batch, weights);
   }
@@ -100,7 +105,8 @@ TEST(Mmdit, MicroBatchesSumToTheWholeBatch) {
     EXPECT_NEAR(parts.loss, whole.loss, 1e-5 * whole.loss);
     EXPECT_EQ(parts.frames, 24);
     for (std::size_t i = 0; i < whole.of.size(); ++i)
-      EXPECT_LE((parts.of[i] - whole.of[i]).norm().item<float>(), 1e-4 * whole.of[i].norm().item<float>() + 1e-7)
+      EXPECT_LE((parts.of[i] - whole.of[i]).norm().item<float>(),
+                1e-4 * whole.of[i].norm().item<float>() + 1e-7)
           << training.weights.parameters.names[i];
   }
 }
