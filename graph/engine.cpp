@@ -35,7 +35,7 @@ void add(std::atomic<std::int64_t>& sum, std::int64_t value) {
 
 class Engine::Impl final : public Run {
  public:
-  Impl(const Pipeline& pipeline, RunOptions options) : plan_(pipeline), options_(std::move(options)) {
+  Impl(Pipeline pipeline, RunOptions options) : plan_(std::move(pipeline)), options_(std::move(options)) {
     const auto cores = static_cast<int>(std::max(1u, std::thread::hardware_concurrency()));
     // One more than the cores: sources and other threads put messages in but do not work in the arena.
     parallelism_.emplace(tbb::global_control::max_allowed_parallelism, static_cast<std::size_t>(cores) + 1);

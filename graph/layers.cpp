@@ -110,7 +110,7 @@ fs::path real_path(const fs::path& path, std::error_code& code) {
 // The project: the nearest folder above the file that holds a folder `pipelines`, or the file's own folder.
 fs::path project_of(const fs::path& file) {
   std::error_code code;
-  const auto own = real_path(file, code).parent_path();
+  auto own = real_path(file, code).parent_path();
   for (auto folder = own; folder.has_relative_path(); folder = folder.parent_path())
     if (fs::is_directory(folder / "pipelines", code)) return folder;
   return own;

@@ -67,8 +67,8 @@ class Drawing {
         branches.emplace_back(arrow, std::vector{"↩ " + to.name + "." + to.type->inputs[edge.input].name});
     }
     // What goes back is short and comes last.
-    std::ranges::stable_partition(branches,
-                                  [](const auto& branch) { return !branch.second[0].starts_with("↩"); });
+    std::stable_partition(branches.begin(), branches.end(),
+                          [](const auto& branch) { return !branch.second[0].starts_with("↩"); });
     const auto& name = pipeline_.stages[i].name;
     if (branches.empty()) return {name};
     std::vector<std::string> lines;

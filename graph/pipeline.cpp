@@ -178,8 +178,8 @@ class Loader {
       return std::tie(p.place.file, p.place.line, p.place.column, p.text);
     };
     std::ranges::sort(problems, {}, key);
-    const auto same = std::ranges::unique(problems, {}, key);
-    problems.erase(same.begin(), same.end());
+    const auto same = [&](const Problem& a, const Problem& b) { return key(a) == key(b); };
+    problems.erase(std::unique(problems.begin(), problems.end(), same), problems.end());
     return problems;
   }
 

@@ -52,7 +52,7 @@ struct Entry {
 /// in it, or with the first syntax error. `file` is used in places only.
 Value parse_yaml(const std::string& text, const std::string& file);
 
-/// parse_yaml on a file's content; a missing, unreadable, empty, binary or oversized (over 1 MB) file is an
+/// parse_yaml on a file's content; a missing, unreadable, empty, binary or oversized (over 128 KB) file is an
 /// Error. `shown` is how places name the file.
 Value read_yaml(const std::filesystem::path& path, const std::string& shown);
 

@@ -366,7 +366,7 @@ class Unpickler {
 at::Tensor materialise(const StoredTensor& stored) {
   at::Tensor storage = at::empty(
       {static_cast<std::int64_t>(stored.bytes.size() / c10::elementSize(stored.type))}, stored.type);
-  std::memcpy(storage.data_ptr(), stored.bytes.data(), storage.nbytes());
+  std::copy_n(stored.bytes.data(), storage.nbytes(), static_cast<char*>(storage.data_ptr()));
   return storage.as_strided(stored.sizes, stored.strides, stored.offset)
       .to(at::kFloat)
       .clone(at::MemoryFormat::Contiguous);

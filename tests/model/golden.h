@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/torch.h>
 
+#include <cstdio>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -52,6 +53,13 @@ inline double relative_difference(const at::Tensor& a, const at::Tensor& b) {
   EXPECT_EQ(a.sizes(), b.sizes());
   const at::Tensor reference = b.to(at::kDouble);
   return ((a.to(at::kDouble) - reference).norm() / reference.norm().clamp_min(1e-12)).item<double>();
+}
+
+// A measured difference in a test report.
+inline std::string figure(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.1e", value);
+  return text;
 }
 
 // A folder of its own for a test's files, gone with it.

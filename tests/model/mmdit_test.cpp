@@ -80,7 +80,7 @@ TEST(Reference, PredictionAndLossAgree) {
   const at::Tensor prediction =
       golden.network.forward(golden.weights, x_t, t, golden.tensors.at("train.actions"));
   const double difference = relative_difference(prediction, golden.patches("train.v_pred"));
-  RecordProperty("v_pred", std::to_string(difference));
+  RecordProperty("v_pred", golden::figure(difference));
   EXPECT_LT(difference, 1e-5);
 
   const at::Tensor v = golden.patches("train.x0") - golden.patches("train.noise");
@@ -101,7 +101,7 @@ TEST(Reference, GradientsOfEveryParameterAgree) {
     EXPECT_LT(difference, 1e-4) << golden.weights.names[i];
     worst = std::max(worst, difference);
   }
-  RecordProperty("worst", std::to_string(worst));
+  RecordProperty("worst", golden::figure(worst));
 }
 
 // The reference's way of playing: guidance with a cache of its own for the negative branch, and what is
@@ -131,7 +131,7 @@ TEST(Reference, RolloutsAgreeAfterTheRingRollsOver) {
     }
     EXPECT_GT(noise.size(1), golden.config.n_window);
     EXPECT_LT(worst, 1e-4) << name;
-    RecordProperty(name, std::to_string(worst));
+    RecordProperty(name, golden::figure(worst));
   }
 }
 

@@ -32,7 +32,7 @@ TEST(Reference, FiveOptimizerStepsAgree) {
     const Parameters leaves = state->weights.leaves();
     const at::Tensor loss = golden.network.loss(golden.network.forward(leaves, x_t, t, action), x_t, v, t);
     const double difference = std::abs(loss.item<double>() / losses[step].item<double>() - 1);
-    RecordProperty("loss" + std::to_string(step), std::to_string(difference));
+    RecordProperty("loss" + std::to_string(step), golden::figure(difference));
     // Newton–Schulz ran in bfloat16 there.
     EXPECT_LT(difference, step < 2 ? 1e-5 : 2e-3) << "step " << step;
     const double share = model::cosine_with_warmup(step, 2, 20);
@@ -62,8 +62,8 @@ TEST(Reference, FiveOptimizerStepsAgree) {
     double& worst = by_muon ? worst_muon : worst_adam;
     worst = std::max(worst, difference);
   }
-  RecordProperty("worst_adam", std::to_string(worst_adam));
-  RecordProperty("worst_muon", std::to_string(worst_muon));
+  RecordProperty("worst_adam", golden::figure(worst_adam));
+  RecordProperty("worst_muon", golden::figure(worst_muon));
 }
 
 Parameters small() {
