@@ -1,6 +1,7 @@
 // context: what a stage may know of the run it is in.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <stop_token>
@@ -39,6 +40,8 @@ struct Context {
     if (closing.stop_possible()) return closing;
     return run ? run->stop_token() : std::stop_token{};
   }
+  /// Sleeps until `when`; false when the run was asked to stop before. For bodies with a thread of their own.
+  bool sleep_until(std::chrono::steady_clock::time_point when) const;
   bool stopping() const { return stop_token().stop_requested(); }
   void stop() const {
     if (run) run->stop();

@@ -231,6 +231,8 @@ Value merge_layers(const Request& request, std::vector<std::string>& notes) {
   }
   merged.erase("headless");
   for (const auto& config : configs) lay_over(merged, config, notes);
+  if (request.headless && !headless.is_map())
+    throw Error(merged.place, "no 'headless:' block, so --headless means nothing here; take it out");
   if (request.headless) lay_over(merged, headless, notes);
   std::vector<Problem> problems;
   const auto lay = [&](const auto& make_layer) {

@@ -31,6 +31,8 @@ struct Range {
 inline Range above(double low) { return {.low = low, .low_open = true}; }
 inline Range at_least(double low) { return {.low = low}; }
 inline Range between(double low, double high) { return {.low = low, .high = high}; }
+/// low to high, high itself not allowed.
+inline Range half_open(double low, double high) { return {.low = low, .high = high, .high_open = true}; }
 inline Range one_of(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
 
 /// Text ↔ value for each type that a Params member can have: bool, integers, double, std::string and
@@ -159,6 +161,7 @@ struct Block {
   std::string summary;
   std::vector<Parameter> parameters;            // empty: the block is a single value
   std::function<std::shared_ptr<void>()> make;  // defaults, for `run stages`
+  std::function<void(const void*)> check;       // throws what is wrong with the values together
 };
 
 /// Decodes the entries of `given` into `params`. Unknown keys (but for `reserved`) and bad values are added

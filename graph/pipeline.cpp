@@ -99,8 +99,22 @@ class Loader {
       if (!value->is_map())
         problem(value->place, "'" + use.block + "' must be a map, got " + value->describe());
       else
-        decode(blocks().at(use.block).parameters, {}, use.member(plan.params.get()), *value,
-               "block '" + use.block + "'", problems_);
+        read_block(blocks().at(use.block), use.member(plan.params.get()), *value);
+    }
+  }
+
+  void read_block(const Block& block, void* values, const Value& given) {
+    const auto before = problems_.size();
+    const auto who = "block '" + block.name + "'";
+    decode(block.parameters, {}, values, given, who, problems_);
+    if (problems_.size() > before) return;
+    try {
+      block.check(values);
+    } catch (const std::exception& error) {
+      const std::string text = error.what();
+      const auto named = std::ranges::find_if(
+          given.entries, [&](const Entry& entry) { return text.find(entry.key + " ") != std::string::npos; });
+      problem(named == given.entries.end() ? given.place : named->place, who + ": " + text);
     }
   }
 
@@ -137,6 +151,8 @@ class Loader {
     Schema<Limits> schema;
     schema.param("steps", &Limits::steps, "", at_least(1)).param("minutes", &Limits::minutes, "", above(0));
     decode(schema.parameters, {}, &limits, value, "'stop'", problems_);
+    if (limits.steps > 0 && limits.minutes > 0)
+      problem(value.place, "'stop' has both steps and minutes; choose one");
     if (limits.steps > 0) pipeline_.stop.steps = static_cast<std::uint64_t>(limits.steps);
     if (limits.minutes > 0) pipeline_.stop.minutes = limits.minutes;
   }

@@ -48,7 +48,7 @@ struct Pipeline {
   Value merged;                    // all layers and defaults in one; to_yaml() of it runs as it is
   std::vector<std::string> notes;  // what a person should know of the merge, a line each
 
-  bool writes() const;
+  bool writes() const;  // some stage writes into the run's folder
 };
 
 /// What to load.

@@ -4,6 +4,8 @@
 #include <cxxabi.h>
 
 #include <cctype>
+#include <condition_variable>
+#include <mutex>
 
 namespace graph {
 namespace {
@@ -43,6 +45,14 @@ std::string type_name(const std::type_info& info) {
 
 void Any::not_a(const Type& expected) const {
   throw Error("expected " + expected.name + ", got " + (body_ ? type_->name : "nothing"));
+}
+
+bool Context::sleep_until(std::chrono::steady_clock::time_point when) const {
+  std::mutex mutex;
+  std::condition_variable_any wait;
+  std::unique_lock lock(mutex);
+  wait.wait_until(lock, stop_token(), when, [] { return false; });
+  return !stopping();
 }
 
 const std::map<std::string, StageType>& stage_types() { return types(); }

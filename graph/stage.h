@@ -135,11 +135,15 @@ const std::map<std::string, Block>& blocks();
 bool add_stage_type(StageType type);
 bool add_block(Block block);
 
-/// Registers a struct as the block `name`, to be read with Stage::block().
+/// Registers a struct as the block `name`, to be read with Stage::block(). `check` throws std::exception when
+/// values that are each in range do not go together; a text that names a key is shown at that key.
 template <class P>
-bool add_block(std::string name, std::string summary, const Schema<P>& schema) {
+bool add_block(
+    std::string name, std::string summary, const Schema<P>& schema,
+    std::function<void(const P&)> check = [](const P&) {}) {
   return add_block({std::move(name), std::move(summary), schema.parameters,
-                    [] { return std::static_pointer_cast<void>(std::make_shared<P>()); }});
+                    [] { return std::static_pointer_cast<void>(std::make_shared<P>()); },
+                    [check](const void* block) { check(*static_cast<const P*>(block)); }});
 }
 
 namespace detail {

@@ -14,27 +14,27 @@ using model::Config;
 const bool registered = graph::add_block(
     "model", "sizes and choices of the network; a checkpoint carries its own",
     graph::Schema<Config>()
-        .param("n_window", &Config::n_window, "frames a token may see, its own included", graph::at_least(1))
-        .param("patch_size", &Config::patch_size, "pixels along a side of a patch", graph::at_least(1))
-        .param("n_heads", &Config::n_heads, "attention heads", graph::at_least(1))
-        .param("d_model", &Config::d_model, "width of a token", graph::at_least(2))
-        .param("n_blocks", &Config::n_blocks, "transformer blocks", graph::at_least(1))
-        .param("C", &Config::C, "base of the rotary frequencies", graph::at_least(2))
+        .param("n_window", &Config::n_window, "frames a token may see, its own included")
+        .param("patch_size", &Config::patch_size, "pixels along a side of a patch")
+        .param("n_heads", &Config::n_heads, "attention heads")
+        .param("d_model", &Config::d_model, "width of a token")
+        .param("n_blocks", &Config::n_blocks, "transformer blocks")
+        .param("C", &Config::C, "base of the rotary frequencies")
         .param("rope_type", &Config::rope_type, "positions", graph::one_of({"rope", "vid", "learn"}))
         .param("bidirectional", &Config::bidirectional, "frames see later frames too")
-        .param("height", &Config::height, "of a frame, in pixels", graph::at_least(1))
-        .param("width", &Config::width, "of a frame, in pixels", graph::at_least(1))
-        .param("T", &Config::T, "noise levels that the embedding tells apart", graph::at_least(2))
-        .param("in_channels", &Config::in_channels, "colours of a pixel", graph::at_least(1))
-        .param("n_registers", &Config::n_registers, "extra tokens in every frame", graph::at_least(0))
-        .param("n_actions", &Config::n_actions, "actions, 0 (none) included", graph::at_least(2))
-        .param("expansion", &Config::expansion, "hidden width of the feed-forward layer, in d_model",
-               graph::at_least(1))
+        .param("height", &Config::height, "of a frame, in pixels")
+        .param("width", &Config::width, "of a frame, in pixels")
+        .param("T", &Config::T, "noise levels that the embedding tells apart")
+        .param("in_channels", &Config::in_channels, "colours of a pixel")
+        .param("n_registers", &Config::n_registers, "extra tokens in every frame")
+        .param("n_actions", &Config::n_actions, "actions, 0 (none) included")
+        .param("expansion", &Config::expansion, "hidden width of the feed-forward layer, in d_model")
         .param("stem", &Config::stem, "how patches become tokens", graph::one_of({"conv", "linear"}))
         .param("predicts", &Config::predicts, "what the network predicts",
                graph::one_of({"velocity", "data"}))
         .param("init", &Config::init, "how fresh weights are drawn",
-               graph::one_of({"reference", "zero_gates"})));
+               graph::one_of({"reference", "zero_gates"})),
+    std::function<void(const Config&)>([](const Config& config) { config.check(); }));
 
 }  // namespace
 

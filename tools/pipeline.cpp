@@ -1,17 +1,17 @@
 // pipeline: runs a pipeline file, with a folder for what it writes.
-#include <fcntl.h>
 #include <spdlog/sinks/basic_file_sink.h>
 #include <spdlog/spdlog.h>
-#include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <chrono>
 #include <ctime>
 #include <fstream>
-#include <iostream>
 #include <memory>
 
 #include "graph/engine.h"
 #include "stages/model/threads.h"
+#include "stages/play/display.h"
 #include "tools/request.h"
 #include "tools/stopping.h"
 #include "tools/verbs.h"
@@ -40,9 +40,11 @@ std::string now_as_name() {
 
 // A new folder; two runs of one second get different ones.
 fs::path make_folder(const Options& options) {
-  if (options.name.find('/') != std::string::npos || options.name == "." || options.name == "..")
+  const auto plain = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_' || c == '.'; };
+  if (options.name.starts_with('.') || !std::ranges::all_of(options.name, plain))
     throw graph::Error("--name " + options.name +
-                       ": expected a plain name; --runs chooses the folder around it");
+                       ": expected letters, digits and - _ . alone; --runs chooses the folder around it");
+  if (options.runs.empty()) throw graph::Error("--runs is empty; expected a folder");
   std::error_code code;
   fs::create_directories(options.runs, code);
   const auto name = options.name.empty() ? now_as_name() : options.name;
@@ -72,15 +74,20 @@ void write_pipeline(const graph::Pipeline& pipeline, const fs::path& folder) {
 void log_into(const fs::path& folder) {
   auto file = std::make_shared<spdlog::sinks::basic_file_sink_mt>((folder / "log.txt").string());
   file->set_pattern("%Y-%m-%d %H:%M:%S %l %v");
-  spdlog::default_logger()->sinks().push_back(std::move(file));
-  spdlog::default_logger()->flush_on(spdlog::level::info);
+  // The file also gets what a terminal shows in another form.
+  auto& logger = *spdlog::default_logger();
+  for (const auto& sink : logger.sinks()) sink->set_level(spdlog::level::info);
+  logger.sinks().push_back(std::move(file));
+  logger.set_level(spdlog::level::debug);
+  logger.flush_on(spdlog::level::debug);
 }
 
 // A run that failed before it wrote anything of its own leaves no folder behind.
 void remove_if_unused(const fs::path& folder) {
   for (const auto& entry : fs::recursive_directory_iterator(folder)) {
     const auto name = entry.path().filename();
-    if (!entry.is_directory() && name != "pipeline.yaml" && name != "log.txt") return;
+    const bool ours = name == "pipeline.yaml" || name == "pipeline.yaml.part" || name == "log.txt";
+    if (!entry.is_directory() && !ours && entry.file_size() > 0) return;
   }
   std::error_code ignored;
   fs::remove_all(folder, ignored);
@@ -94,11 +101,7 @@ void say_drops(const graph::Engine& engine) {
 }
 
 int run(Options options) {
-  const bool can_be_headless = graph::has_headless(options.request.file);
-  if (options.request.headless && !can_be_headless)
-    throw graph::Error(options.request.file.generic_string() +
-                       " has no 'headless:' block, so --headless means nothing");
-  if (can_be_headless && !options.request.headless && !has_display()) {
+  if (graph::has_headless(options.request.file) && !options.request.headless && !stages::has_display()) {
     spdlog::info("no display: running as with --headless");
     options.request.headless = true;
   }
@@ -109,9 +112,17 @@ int run(Options options) {
   run_options.warn = [](const std::string& text) { spdlog::warn(text); };
   if (pipeline.writes()) {
     run_options.folder = make_folder(options);
-    write_pipeline(pipeline, run_options.folder);
+    try {
+      write_pipeline(pipeline, run_options.folder);
+    } catch (...) {
+      remove_if_unused(run_options.folder);
+      throw;
+    }
     log_into(run_options.folder);
     spdlog::info("run folder: {}", run_options.folder.generic_string());
+  } else if (!options.name.empty()) {
+    throw graph::Error("--name " + options.name +
+                       ": no stage of this pipeline writes, so there is no folder to name");
   }
   for (const auto& note : pipeline.notes) spdlog::info(note);
   if (const auto warning = model::blas_warning(); !warning.empty()) spdlog::warn(warning);
@@ -141,7 +152,7 @@ void add_pipeline(CLI::App& app, Verb& chosen) {
   command->add_option("--runs", options->runs, "the folder around run folders")->capture_default_str();
   command->add_option("--quiet", options->quiet, "seconds without a movement until the watchdog speaks")
       ->capture_default_str()
-      ->check(CLI::PositiveNumber);
+      ->check(CLI::Range(0.1, 86400.0));
   command->callback([options, &chosen] { chosen = [options] { return run(*options); }; });
 }
 

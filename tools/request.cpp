@@ -1,8 +1,6 @@
 // request: options of a pipeline.
 #include "tools/request.h"
 
-#include <cstdlib>
-
 namespace tools {
 
 void add_request(CLI::App& command, graph::Request& request) {
@@ -13,11 +11,6 @@ void add_request(CLI::App& command, graph::Request& request) {
                   "stage.key=value, or block.key=value; wins over all files; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
-}
-
-bool has_display() {
-  const auto set = [](const char* name) { return std::getenv(name) && *std::getenv(name); };
-  return set("DISPLAY") || set("WAYLAND_DISPLAY");
 }
 
 }  // namespace tools

@@ -10,7 +10,4 @@ namespace tools {
 /// Adds FILE, CONFIG… and --set to a subcommand; the request outlives the parsing.
 void add_request(CLI::App& command, graph::Request& request);
 
-/// Whether a window can be shown here.
-bool has_display();
-
 }  // namespace tools

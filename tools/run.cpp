@@ -1,6 +1,7 @@
 // run: the one binary; picks a verb, and turns every error into one clear line and an exit code.
 #include <spdlog/sinks/stdout_color_sinks.h>
 #include <spdlog/spdlog.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <iostream>
@@ -30,7 +31,9 @@ int run(std::vector<std::string> arguments) {
   // A file stands without a verb.
   const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });
   const auto is_verb = [&](const CLI::App* verb) { return verb->get_name() == arguments[0]; };
-  if (!arguments.empty() && !arguments[0].starts_with('-') && std::ranges::none_of(verbs, is_verb))
+  const std::vector<std::string> own{"--help", "-h", "--version"};
+  if (!arguments.empty() && std::ranges::none_of(verbs, is_verb) &&
+      std::ranges::find(own, arguments[0]) == own.end())
     arguments.insert(arguments.begin(), tools::pipeline_verb);
   try {
     std::reverse(arguments.begin(), arguments.end());  // as CLI11 wants them
@@ -47,7 +50,8 @@ int run(std::vector<std::string> arguments) {
 
 int main(int argc, char** argv) {
   spdlog::set_default_logger(spdlog::stderr_color_mt("worldline"));
-  spdlog::set_pattern("%^%v%$");
+  // On a terminal a progress line may stand where a log line comes.
+  spdlog::set_pattern(isatty(STDERR_FILENO) ? "\r\033[K%^%v%$" : "%v");
   try {
     model::use_one_thread_per_call();
     return run({argv + 1, argv + argc});

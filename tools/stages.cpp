@@ -40,18 +40,26 @@ const char* to_text(graph::Executor executor) {
   return "";
 }
 
-// A line to paste into a pipeline, with every parameter at its default.
+// YAML to paste into a pipeline, with every parameter at its default.
 std::string example(const StageType& type) {
-  std::string text = "my_" + type.name + ": {type: " + type.name;
-  std::vector<std::string> inputs;
-  for (const auto& port : type.inputs) inputs.push_back(port.name);
-  if (inputs.size() == 1) text += ", from: SOURCE";
-  if (inputs.size() > 1) text += ", from: {" + graph::join(inputs, ": SOURCE, ") + ": SOURCE}";
+  const auto map = [] {
+    graph::Value value;
+    value.kind = graph::Value::Kind::map;
+    return value;
+  };
+  auto stage = map(), from = map(), stages = map(), all = map();
+  const auto source = graph::Codec<std::string>::encode("SOURCE");
+  stage.set("type", graph::Codec<std::string>::encode(type.name));
+  for (const auto& port : type.inputs) from.set(port.name, source);
+  if (type.inputs.size() == 1) stage.set("from", source);
+  if (type.inputs.size() > 1) stage.set("from", from);
   const auto params = type.default_params();
   for (const auto& parameter : type.parameters)
     if (std::ranges::find(type.shared, parameter.name) == type.shared.end())
-      text += ", " + parameter.name + ": " + parameter.text(params.get());
-  return text + "}";
+      stage.set(parameter.name, parameter.encode(params.get()));
+  stages.set("my_" + type.name, stage);
+  all.set("stages", stages);
+  return graph::to_yaml(all);
 }
 
 void explain(const StageType& type) {
@@ -85,7 +93,7 @@ void explain(const StageType& type) {
   std::cout << "\nruns on: " << to_text(type.executor);
   if (type.is_source()) std::cout << ", in_flight " << type.in_flight;
   if (type.writes) std::cout << "; writes into the run's folder";
-  std::cout << "\n\nexample\n  " << example(type) << '\n';
+  std::cout << "\n\nexample\n" << example(type);
 }
 
 Json json_of(const std::vector<Parameter>& parameters, const void* params) {
@@ -234,9 +242,11 @@ void add_stages(CLI::App& app, Verb& chosen) {
     bool json = false, schema = false;
   };
   auto options = std::make_shared<Options>();
-  command->add_option("name", options->name, "the stage type to explain");
-  command->add_flag("--json", options->json, "as JSON");
-  command->add_flag("--schema", options->schema, "the JSON schema of pipelines and configs, for editors");
+  auto* name = command->add_option("name", options->name, "the stage type to explain");
+  auto* json = command->add_flag("--json", options->json, "as JSON");
+  command->add_flag("--schema", options->schema, "the JSON schema of pipelines and configs, for editors")
+      ->excludes(json)
+      ->excludes(name);
   command->callback([options, &chosen] {
     chosen = [options] {
       if (options->schema) {

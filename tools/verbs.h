@@ -1,7 +1,7 @@
 // verbs: what `run` can be asked for. Each adds its options to a subcommand and runs when it was chosen.
 //
-// A verb returns the process's exit code: 0 done, 1 the run failed. Bad pipelines, configs and usage throw
-// Usage or graph::Error before anything starts, and end with 2.
+// A verb returns the process's exit code: 0 done, 1 the run failed. What is wrong with pipelines, configs and
+// options throws graph::Error or CLI::ParseError before anything starts, and ends with 2.
 #pragma once
 
 #include <CLI/CLI.hpp>

@@ -1,7 +1,5 @@
 // delay: passes everything on, late. Makes any stage slow, to see what the others do.
 #include <chrono>
-#include <condition_variable>
-#include <mutex>
 
 #include "graph/stage.h"
 
@@ -14,22 +12,20 @@ struct Delay {
   };
 
   graph::Any operator()(const graph::Any& message, const graph::Context& context) {
-    std::unique_lock lock(mutex);
-    wait.wait_for(lock, context.stop_token(), std::chrono::duration<double>(params.seconds),
-                  [] { return false; });
+    using Clock = std::chrono::steady_clock;
+    context.sleep_until(Clock::now() + std::chrono::duration_cast<Clock::duration>(
+                                           std::chrono::duration<double>(params.seconds)));
     return message;
   }
 
   Params params;
-  std::mutex mutex;
-  std::condition_variable_any wait;
 };
 
 const bool registered = graph::Stage<Delay>("delay")
                             .summary("pass everything on, late")
                             .in("messages", "anything")
                             .out("delayed", "the same")
-                            .param("seconds", &Delay::Params::seconds, "how late", graph::at_least(0))
+                            .param("seconds", &Delay::Params::seconds, "how late", graph::between(0, 86400))
                             .unit("s")
                             .live()
                             .on(graph::Executor::thread)

@@ -124,9 +124,8 @@ Step Muon::step(const std::shared_ptr<const TrainState>& state, const std::vecto
   }
   const double norm = global_norm(gradients);
   if (!std::isfinite(norm)) {
-    throw std::runtime_error(
-        "muon: the gradient of step " + std::to_string(state->step + 1) +
-        " is not finite: training has diverged; resume from the last checkpoint with lower rates");
+    throw std::runtime_error("muon: the gradient of step " + std::to_string(state->step + 1) +
+                             " is not finite: training has diverged; start again with lower learning rates");
   }
   const double scale = options_.clip > 0 ? std::min(1.0, options_.clip / (norm + 1e-6)) : 1.0;
 

@@ -7,8 +7,6 @@
 
 #include <chrono>
 #include <cmath>
-#include <condition_variable>
-#include <mutex>
 #include <optional>
 
 #include "graph/stage.h"
@@ -37,10 +35,7 @@ struct Clock {
     skipped += due.skipped;
     const auto when = *begun + std::chrono::duration_cast<Time::duration>(
                                    std::chrono::duration<double>(static_cast<double>(tick) / params.rate));
-    std::unique_lock lock(mutex);
-    wait.wait_until(lock, context.stop_token(), when, [] { return false; });
-    if (context.stopping()) return std::nullopt;
-    return due;
+    return context.sleep_until(when) ? std::optional(due) : std::nullopt;
   }
 
   void finish() const {
@@ -51,8 +46,6 @@ struct Clock {
   Params params;
   std::optional<Time::time_point> begun;
   std::uint64_t tick = 0, skipped = 0;
-  std::mutex mutex;
-  std::condition_variable_any wait;
 };
 
 using P = Clock::Params;

@@ -44,6 +44,12 @@ struct VideoFile {
   void finish() {
     if (frames == 0) return;
     writer.release();
+    // The writer is silent about a full disk; its own index, written last, is not there then.
+    const auto written =
+        static_cast<std::int64_t>(cv::VideoCapture(part.string()).get(cv::CAP_PROP_FRAME_COUNT));
+    if (written != frames)
+      throw graph::Error(part.generic_string() + " holds " + std::to_string(written) + " of " +
+                         std::to_string(frames) + " frames; is the disk full?");
     std::filesystem::rename(part, path);
     spdlog::info("wrote {} frames to {}", frames, path.generic_string());
   }

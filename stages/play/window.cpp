@@ -5,11 +5,11 @@
 #include <spdlog/spdlog.h>
 
 #include <chrono>
-#include <cstdlib>
 #include <opencv2/highgui.hpp>
 #include <optional>
 
 #include "graph/stage.h"
+#include "stages/play/display.h"
 #include "stages/play/image.h"
 #include "stages/types.h"
 
@@ -25,11 +25,8 @@ struct Window {
   using Time = std::chrono::steady_clock;
 
   void start() {
-    // Qt ends the whole process when there is no display, so it must not be asked.
-    const auto set = [](const char* name) { return std::getenv(name) && *std::getenv(name); };
-    graph::require(
-        set("DISPLAY") || set("WAYLAND_DISPLAY"),
-        "no display (DISPLAY and WAYLAND_DISPLAY are empty); run with --headless for a video file");
+    // Qt ends the whole process where there is no display, so it must not be asked.
+    graph::require(has_display(), "no X display answers (DISPLAY); run with --headless for a video file");
     cv::namedWindow(params.title, cv::WINDOW_NORMAL | cv::WINDOW_KEEPRATIO | cv::WINDOW_GUI_NORMAL);
   }
 

@@ -1,11 +1,12 @@
 // metrics: a line of numbers a step in metrics.jsonl, and a progress line for whoever watches.
 //
-// On a terminal one line is rewritten; elsewhere a plain line comes every few seconds. frames_per_second is over
+// On a terminal one line is rewritten, and only the log file gets a plain line every few seconds. frames_per_second is over
 // the last second or more, seconds count from the start of the run.
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <chrono>
+#include <cmath>
 #include <cstdio>
 #include <fstream>
 #include <nlohmann/json.hpp>
@@ -28,7 +29,7 @@ struct Metrics {
     file.open(path, std::ios::app);
     if (!file) throw graph::Error("cannot write " + path.generic_string());
     steps = context.run->steps();
-    begun = window = shown = Clock::now();
+    begun = window = shown = logged = Clock::now();
     terminal = isatty(STDERR_FILENO) == 1;
   }
 
@@ -47,27 +48,39 @@ struct Metrics {
     file << line.dump() << '\n' << std::flush;
     if (!file) throw graph::Error("cannot write metrics.jsonl; is the disk full?");
     last = report;
-    if (seconds(shown, now) >= (terminal ? 0.2 : params.every)) show(now);
+    if (seconds(logged, now) >= params.every) log(now);
+    if (terminal && seconds(shown, now) >= 0.2) show(now);
   }
 
   void finish() {
     if (last.step == 0) return;
-    show(Clock::now());
-    if (terminal) std::fputc('\n', stderr);
+    const auto now = Clock::now();
+    log(now);
+    if (!terminal) return;
+    show(now);
+    std::fputc('\n', stderr);
+  }
+
+  void log(Clock::time_point now) {
+    logged = now;
+    spdlog::log(terminal ? spdlog::level::debug : spdlog::level::info, text(now));
   }
 
   void show(Clock::time_point now) {
     shown = now;
-    const auto left = last.progress > 0 ? seconds(begun, now) * (1 - last.progress) / last.progress : 0;
-    const auto of = steps ? "/" + std::to_string(steps) : std::string();
-    const auto text = fmt::format("step {}{}  loss {:.4f}  {:.0f} frames/s  {}:{:02} left", last.step, of,
-                                  last.loss, rate, static_cast<int>(left) / 60, static_cast<int>(left) % 60);
-    if (terminal) {
-      std::fprintf(stderr, "\r\033[K%s", text.c_str());
-      std::fflush(stderr);
-    } else {
-      spdlog::info(text);
+    std::fprintf(stderr, "\r\033[K%s", text(now).c_str());
+    std::fflush(stderr);
+  }
+
+  std::string text(Clock::time_point now) const {
+    auto line = fmt::format("step {}", last.step);
+    if (steps) line += fmt::format("/{}", steps);
+    line += fmt::format("  loss {:.4f}  {:.0f} frames/s", last.loss, rate);
+    if (last.progress > 0) {
+      const auto left = seconds(begun, now) * (1 - last.progress) / last.progress;
+      line += fmt::format("  {:.0f}:{:02.0f} left", std::floor(left / 60), std::floor(std::fmod(left, 60)));
     }
+    return line;
   }
 
   static double seconds(Clock::time_point from, Clock::time_point to) {
@@ -77,22 +90,23 @@ struct Metrics {
   Params params;
   std::ofstream file;
   std::uint64_t steps = 0;
-  Clock::time_point begun, window, shown;
+  Clock::time_point begun, window, shown, logged;
   std::int64_t frames = 0;
   double rate = 0;
   bool terminal = false;
   Report last;
 };
 
-const bool registered = graph::Stage<Metrics>("metrics")
-                            .summary("write the numbers of each step, and show progress")
-                            .in("report", "loss, rates, gradient norm of a step")
-                            .param("every", &Metrics::Params::every,
-                                   "between progress lines where there is no terminal", graph::at_least(0))
-                            .unit("s")
-                            .on(graph::Executor::thread)
-                            .writes()
-                            .add();
+const bool registered =
+    graph::Stage<Metrics>("metrics")
+        .summary("write the numbers of each step, and show progress")
+        .in("report", "loss, rates, gradient norm of a step")
+        .param("every", &Metrics::Params::every,
+               "between progress lines, on a terminal those of the log file", graph::at_least(0))
+        .unit("s")
+        .on(graph::Executor::thread)
+        .writes()
+        .add();
 
 }  // namespace
 }  // namespace stages

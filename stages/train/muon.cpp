@@ -65,8 +65,8 @@ const bool registered =
         .param("lr_adam", &P::lr_adam, "highest learning rate of all else", graph::at_least(0))
         .param("warmup", &P::warmup, "share of the run in which the rates rise", graph::between(0, 1))
         .param("momentum", &P::momentum, "Muon's", graph::between(0, 1))
-        .param("beta1", &P::beta1, "Adam's", graph::between(0, 1))
-        .param("beta2", &P::beta2, "Adam's", graph::between(0, 1))
+        .param("beta1", &P::beta1, "Adam's", graph::half_open(0, 1))
+        .param("beta2", &P::beta2, "Adam's", graph::half_open(0, 1))
         .param("eps", &P::eps, "Adam's", graph::above(0))
         .param("weight_decay", &P::weight_decay, "decoupled, of every parameter", graph::at_least(0))
         .param("clip", &P::clip, "largest norm of all gradients together; 0 does not clip",

@@ -25,10 +25,10 @@ includes() {
   arrow stages/pong 'stages/pong' "$torch|$frames|$wire|$line|tbb/|oneapi/|yaml-cpp/|spdlog/"
   arrow stages 'graph|stages' 'CLI/'
   arrow tools 'graph|stages|tools' 'tbb/flow_graph|oneapi/tbb/flow_graph'
-  arrow tests/graph 'graph|tests/graph' "$torch|$frames|$wire"
+  arrow tests/graph 'graph|tests' "$torch|$frames|$wire"
 }
 
-files() { find . \( -path ./.git -o -path ./build -o -path ./experiments \) -prune -o -type f "$@" -print; }
+files() { find . \( -path ./.git -o -path ./build -o -path ./experiments -o -path ./tests/graph/broken \) -prune -o -type f "$@" -print; }
 
 first_lines() {
   local file name line
