@@ -148,7 +148,11 @@ class Engine::Impl final : public Run {
       if (node->plan.name != stage) continue;
       const auto& known = node->plan.type->parameters;
       const auto parameter = std::ranges::find(known, key, &Parameter::name);
-      if (parameter == known.end()) throw Error("stage '" + stage + "' has no parameter '" + key + "'");
+      if (parameter == known.end()) {
+        std::vector<std::string> names;
+        for (const auto& each : known) names.push_back(each.name);
+        throw Error("stage '" + stage + "' has no parameter '" + key + "'" + did_you_mean(key, names));
+      }
       if (!parameter->live)
         throw Error("'" + stage + "." + key +
                     "' cannot change while the pipeline runs; set it before the start");
@@ -160,7 +164,9 @@ class Engine::Impl final : public Run {
       node->has_live = true;
       return;
     }
-    throw Error("no stage '" + stage + "'");
+    std::vector<std::string> names;
+    for (const auto& node : nodes_) names.push_back(node->plan.name);
+    throw Error("no stage '" + stage + "'" + did_you_mean(stage, names));
   }
 
  private:
@@ -172,7 +178,6 @@ class Engine::Impl final : public Run {
 
   struct Node : Waker {
     Node(StagePlan stage_plan, std::vector<Inbox::Edge> inbox_edges)
-
         : is_sink(std::ranges::all_of(stage_plan.type->outputs, &OutputPort::from_idle)),
           plan(std::move(stage_plan)),
           inbox(plan.type->inputs, std::move(inbox_edges)) {}
@@ -361,7 +366,8 @@ class Engine::Impl final : public Run {
         end(node);
         return false;
       case Inbox::Found::tombstone:
-        count_tombstone(node);
+        // emit() counts what leaves; from a sink nothing does.
+        if (node.is_sink) count_tombstone(node);
         break;
       case Inbox::Found::messages:
         if (failed()) break;
@@ -392,6 +398,7 @@ class Engine::Impl final : public Run {
 
   void emit(Node& node, std::uint64_t number, std::int64_t born_ns, const Credit& credit) {
     node.next_number = number + 1;
+    bool filtered = !node.is_sink;
     for (std::size_t o = 0; o < node.results.size(); ++o) {
       if (node.plan.type->outputs[o].from_idle) {
         emit_own(node, o);
@@ -403,8 +410,10 @@ class Engine::Impl final : public Run {
       message.born_ns = born_ns;
       message.credit = credit;
       message.kind = message.body ? Message::Kind::data : Message::Kind::tombstone;
+      filtered &= message.kind == Message::Kind::tombstone;
       node.outputs[o]->try_put(message);
     }
+    if (filtered) count_tombstone(node);
   }
 
   // A message that follows no input: numbered by the stage itself, without a credit, to edges that drop.
