@@ -24,7 +24,7 @@ class Scratch {
 
   const std::filesystem::path& folder() const { return folder_; }
   std::filesystem::path write(const std::string& name, const std::string& text) const {
-    const auto path = folder_ / name;
+    auto path = folder_ / name;
     std::filesystem::create_directories(path.parent_path());
     std::ofstream(path, std::ios::binary) << text;
     return path;
