@@ -93,7 +93,7 @@ TEST(Train, TheSecondInterruptEndsItAtOnce) {
   EXPECT_EQ(process.wait(1s), 130) << process.output();
 }
 
-TEST(Play, AVideoThatDoesNotFitOnTheDiskIsAnError) {
+TEST(Play, AVideoPathBelowAFileIsAnError) {
   const Folder runs;
   ASSERT_EQ(run(tiny(runs, {"--set", "stop.steps=2"})).code, 0);
   const auto played =
