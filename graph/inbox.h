@@ -16,7 +16,7 @@
 #include <vector>
 
 #include "graph/message.h"
-#include "graph/stage.h"
+#include "graph/stage_type.h"
 
 namespace graph {
 

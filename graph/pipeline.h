@@ -12,7 +12,7 @@
 #include <vector>
 
 #include "graph/inbox.h"
-#include "graph/stage.h"
+#include "graph/stage_type.h"
 #include "graph/value.h"
 
 namespace graph {

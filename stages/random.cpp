@@ -1,7 +1,7 @@
 // random: mixing of seed, number and purpose.
 #include "stages/random.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "stages/pong/random.h"
 

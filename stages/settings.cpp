@@ -1,7 +1,8 @@
 // settings: the `model:` block and the device.
 #include "stages/settings.h"
 
-#include <torch/torch.h>
+#include <torch/cuda.h>
+#include <torch/types.h>
 
 #include "graph/stage.h"
 #include "stages/model/config.h"

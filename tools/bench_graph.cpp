@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "graph/engine.h"
+#include "graph/stage.h"
 
 namespace tools {
 namespace {

@@ -1,7 +1,7 @@
 // patchify: cut frames into square patches.
 //
 // Only rearranges. Noise is independent for each pixel, so noising patches is noising pixels.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "graph/stage.h"
 #include "stages/model/config.h"

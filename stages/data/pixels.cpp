@@ -1,7 +1,7 @@
 // pixels: the linear map between bytes and [-1,1].
 #include "stages/data/pixels.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace stages {
 

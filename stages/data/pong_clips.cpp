@@ -2,7 +2,7 @@
 //
 // Clip b of message n is episode n·batch + b of the seed, so message n is a function of seed and n. Frames
 // answer to the action before them: the episode's first frame, which has none, is left out.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "graph/stage.h"
 #include "stages/data/pixels.h"

@@ -1,7 +1,7 @@
 // unpatchify: put patches together to frames, the inverse of patchify.
 //
 // The patches say their geometry themselves: in play it comes with a checkpoint, not from the `model:` block.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "graph/stage.h"
 #include "stages/model/patch_embed.h"

@@ -2,7 +2,7 @@
 //
 // Feed it the same noun twice, from the stage in question and from one that is trusted. The first number that
 // differs by more than the tolerance, a NaN, or another shape is an error that names the message.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "graph/stage.h"
 #include "stages/debug/tensors_of.h"

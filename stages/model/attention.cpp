@@ -2,7 +2,7 @@
 // whom.
 #include "stages/model/attention.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <limits>
 

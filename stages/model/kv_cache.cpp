@@ -1,7 +1,7 @@
 // kv_cache: what one player's network remembers, a ring of the last n_window−1 frames' keys and values.
 #include "stages/model/kv_cache.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

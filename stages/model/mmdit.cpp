@@ -2,7 +2,7 @@
 // weights.
 #include "stages/model/mmdit.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,7 @@
 // muon: the optimizer, Muon for the matrices of the blocks and Adam for everything else.
 #include "stages/model/muon.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <atomic>

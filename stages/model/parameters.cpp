@@ -1,7 +1,7 @@
 // parameters: named tensors in a fixed order, the form in which weights and gradients travel.
 #include "stages/model/parameters.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <stdexcept>

@@ -1,7 +1,7 @@
 // patch_embed: pixels to patches and back, and patches to tokens.
 #include "stages/model/patch_embed.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <stdexcept>
 #include <string>

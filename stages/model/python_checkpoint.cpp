@@ -1,7 +1,7 @@
 // python_checkpoint: reads weights that the reference saved with Python's torch.save.
 #include "stages/model/python_checkpoint.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cstring>

@@ -1,7 +1,7 @@
 // rope: rotary positions, which make attention scores depend on how far apart two tokens are.
 #include "stages/model/rope.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <cstddef>

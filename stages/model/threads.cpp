@@ -1,8 +1,8 @@
 // threads: keeps the numeric libraries to one thread a call, and tells when they are slow ones.
 #include "stages/model/threads.h"
 
+#include <ATen/Parallel.h>
 #include <dlfcn.h>
-#include <torch/torch.h>
 
 #include <algorithm>
 #include <chrono>

@@ -1,4 +1,4 @@
 // torch_pch: the headers that all torch files share, compiled once.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>

@@ -1,7 +1,7 @@
 // weights_file: a network on disk, its parameters and the config that they belong to.
 #include "stages/model/weights_file.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <stdexcept>
 #include <vector>

@@ -1,5 +1,5 @@
 // encode_frame: the network's numbers to 8-bit pixels.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "graph/stage.h"
 #include "stages/data/pixels.h"

@@ -14,7 +14,7 @@
 //
 // Source: Liu et al. 2022 arXiv:2209.03003 (Euler on a flow) · Esser et al. 2024 arXiv:2403.03206 (the shift)
 #include <spdlog/spdlog.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <optional>
 #include <vector>

@@ -1,7 +1,7 @@
 // image: tensors to cv::Mat.
 #include "stages/play/image.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <opencv2/imgproc.hpp>
 

@@ -2,7 +2,7 @@
 //
 // A key that is held comes once; it counts until the next one. A player who has pressed nothing stays (1): the
 // action 0 would ask the network to go on without one.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "graph/stage.h"
 #include "stages/types.h"

@@ -4,7 +4,7 @@
 // unconditional branch of guidance.
 //
 // Source: Ho & Salimans 2022 arXiv:2207.12598
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "graph/stage.h"
 #include "stages/random.h"

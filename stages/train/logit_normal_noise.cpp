@@ -8,7 +8,7 @@
 //
 // Sources: Liu et al. 2022 arXiv:2209.03003 · Esser et al. 2024 arXiv:2403.03206 · Chen et al. 2024
 // arXiv:2407.01392
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "graph/stage.h"
 #include "stages/random.h"

@@ -7,7 +7,8 @@
 
 #include <tbb/parallel_for.h>
 #include <tbb/task_arena.h>
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
 
 #include <optional>
 

@@ -1,7 +1,7 @@
 // noise: the straight path between data and noise.
 #include "stages/train/noise.h"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace stages {
 

@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "graph/engine.h"
+#include "graph/stage.h"
 #include "tests/graph/number_stages.h"
 #include "tests/graph/scratch.h"
 

@@ -9,6 +9,7 @@
 #include <random>
 #include <thread>
 
+#include "graph/stage.h"
 #include "tests/graph/number_stages.h"
 #include "tests/graph/scratch.h"
 

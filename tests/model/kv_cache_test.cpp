@@ -2,7 +2,7 @@
 #include "stages/model/kv_cache.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 namespace {
 

@@ -1,8 +1,8 @@
 // threads_test: one thread a call, and a BLAS worth its name.
 #include "stages/model/threads.h"
 
+#include <ATen/Parallel.h>
 #include <gtest/gtest.h>
-#include <torch/torch.h>
 
 namespace {
 

@@ -2,7 +2,7 @@
 #include "stages/model/weights_file.h"
 
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "tests/model/golden.h"
 

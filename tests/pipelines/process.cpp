@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -21,8 +22,8 @@ Process::Process(std::vector<std::string> arguments) {
   const int log = mkstemp(name);
   if (log < 0) throw std::runtime_error("cannot make a log file");
   log_ = name;
-  arguments.insert(arguments.begin(), WORLDLINE_BINARY);
-  std::vector<char*> argv;
+  std::string binary = WORLDLINE_BINARY;
+  std::vector<char*> argv = {binary.data()};
   for (auto& argument : arguments) argv.push_back(argument.data());
   argv.push_back(nullptr);
   pid_ = fork();
@@ -83,6 +84,14 @@ Folder::Folder() {
 Folder::~Folder() {
   std::error_code ignored;
   std::filesystem::remove_all(path_, ignored);
+}
+
+SmallDisk::SmallDisk(std::size_t bytes)
+    : ready_(mount("tmpfs", folder_.string().c_str(), "tmpfs", 0,
+                   ("size=" + std::to_string(bytes)).c_str()) == 0) {}
+
+SmallDisk::~SmallDisk() {
+  if (ready_) umount2(folder_.string().c_str(), MNT_DETACH);
 }
 
 Result run(std::vector<std::string> arguments) {

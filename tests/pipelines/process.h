@@ -44,6 +44,23 @@ class Folder {
   std::filesystem::path path_;
 };
 
+/// A disk of `bytes` at a folder of its own, unmounted with the object. Mounting is for root: others get a
+/// disk that is not ready, and skip.
+class SmallDisk {
+ public:
+  explicit SmallDisk(std::size_t bytes);
+  ~SmallDisk();
+  SmallDisk(const SmallDisk&) = delete;
+
+  bool ready() const { return ready_; }
+  std::filesystem::path operator/(const std::string& name) const { return folder_ / name; }
+  std::string string() const { return folder_.string(); }
+
+ private:
+  Folder folder_;
+  bool ready_ = false;
+};
+
 struct Result {
   int code;
   std::string output;

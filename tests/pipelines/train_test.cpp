@@ -17,6 +17,7 @@ using namespace std::chrono_literals;
 using tests::Folder;
 using tests::Process;
 using tests::run;
+using tests::SmallDisk;
 
 std::vector<std::string> tiny(const Folder& runs, std::vector<std::string> more = {}) {
   std::vector<std::string> all{
@@ -100,6 +101,19 @@ TEST(Play, AVideoPathBelowAFileIsAnError) {
       run({"pipelines/play.yaml", "--headless", "--set", "denoise.checkpoint=" + (runs / "t").string(),
            "--runs", runs.string(), "--set", "window.path=/dev/full/video.mp4"});
   EXPECT_EQ(played.code, 1) << played.output;
+}
+
+TEST(Play, AVideoThatFillsTheDiskIsAnErrorAndLeavesNoFinishedName) {
+  const Folder runs;
+  const SmallDisk disk(24 << 10);
+  if (!disk.ready()) GTEST_SKIP() << "mounting a small disk is for root";
+  ASSERT_EQ(run(tiny(runs, {"--set", "stop.steps=2"})).code, 0);
+  const auto played =
+      run({"pipelines/play.yaml", "--headless", "--set", "denoise.checkpoint=" + (runs / "t").string(),
+           "--runs", runs.string(), "--set", "window.path=" + (disk / "video.mp4").string()});
+  EXPECT_EQ(played.code, 1) << played.output;
+  EXPECT_NE(played.output.find("is the disk full?"), std::string::npos) << played.output;
+  EXPECT_FALSE(std::filesystem::exists(disk / "video.mp4"));
 }
 
 TEST(Play, OpensAWindowAndEndsWithQ) {

@@ -1,6 +1,6 @@
 // data_test: pong_clips, patchify, unpatchify and the pixel map.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "stages/data/pixels.h"
 #include "stages/pong/episode.h"

@@ -1,6 +1,6 @@
 // debug_test: count, delay, check.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <chrono>
 

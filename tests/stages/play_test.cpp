@@ -1,7 +1,7 @@
 // play_test: the stages of play, one by one.
 #include <gtest/gtest.h>
 #include <stdlib.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <chrono>
 #include <opencv2/videoio.hpp>

@@ -1,6 +1,6 @@
 // train_test: the stages of training, one by one.
 #include <gtest/gtest.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <fstream>
 #include <nlohmann/json.hpp>

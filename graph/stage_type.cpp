@@ -1,5 +1,5 @@
-// stage: the registries, and names of types.
-#include "graph/stage.h"
+// stage_type: the registries, and names of types.
+#include "graph/stage_type.h"
 
 #include <cxxabi.h>
 
