@@ -24,8 +24,15 @@ class Run {
   virtual std::uint64_t steps() const = 0;
   /// Number of the first message, above 0 when the run goes on from a checkpoint.
   virtual std::uint64_t first() const = 0;
+  /// Seconds that the run has taken so far, in all the processes that it went on in.
+  virtual double elapsed() const = 0;
   /// The folder of a run that writes; empty when no stage of the pipeline does.
   virtual const std::filesystem::path& folder() const = 0;
+  /// Changes a live parameter of a stage, which sees it before its next message. Throws Error when there is no
+  /// such stage or parameter, when it is not live, or when the value does not fit.
+  virtual void set(const std::string& stage, const std::string& parameter, const std::string& value) = 0;
+  /// A live parameter as YAML would say it, changes included. Throws Error like set().
+  virtual std::string get(const std::string& stage, const std::string& parameter) const = 0;
 };
 
 /// Handed to a stage's body and hooks by value of its call.

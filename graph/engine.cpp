@@ -52,7 +52,8 @@ class Engine::Impl final : public Run {
   }
 
   void run() {
-    start_time_ = Clock::now();
+    start_time_ = Clock::now() - std::chrono::duration_cast<Clock::duration>(
+                                     std::chrono::duration<double>(options_.elapsed));
     start_stages();
     if (!failed()) {
       running_ = nodes_.size();
@@ -80,14 +81,14 @@ class Engine::Impl final : public Run {
   bool ends() const override { return plan_.stop.steps || plan_.stop.minutes; }
   std::uint64_t steps() const override { return plan_.stop.steps.value_or(0); }
   std::uint64_t first() const override { return options_.first; }
+  double elapsed() const override {
+    return std::chrono::duration<double>(Clock::now() - start_time_).count();
+  }
   const std::filesystem::path& folder() const override { return options_.folder; }
   double progress(std::uint64_t number) const override {
     double done = 0;
     if (plan_.stop.steps) done = static_cast<double>(number) / static_cast<double>(*plan_.stop.steps);
-    if (plan_.stop.minutes) {
-      const std::chrono::duration<double, std::ratio<60>> spent = Clock::now() - start_time_;
-      done = std::max(done, spent.count() / *plan_.stop.minutes);
-    }
+    if (plan_.stop.minutes) done = std::max(done, elapsed() / 60 / *plan_.stop.minutes);
     return std::clamp(done, 0.0, 1.0);
   }
 
@@ -143,30 +144,22 @@ class Engine::Impl final : public Run {
     return all;
   }
 
-  void set(const std::string& stage, const std::string& key, const std::string& text) {
-    for (auto& node : nodes_) {
-      if (node->plan.name != stage) continue;
-      const auto& known = node->plan.type->parameters;
-      const auto parameter = std::ranges::find(known, key, &Parameter::name);
-      if (parameter == known.end()) {
-        std::vector<std::string> names;
-        for (const auto& each : known) names.push_back(each.name);
-        throw Error("stage '" + stage + "' has no parameter '" + key + "'" + did_you_mean(key, names));
-      }
-      if (!parameter->live)
-        throw Error("'" + stage + "." + key +
-                    "' cannot change while the pipeline runs; set it before the start");
-      const auto value = parse_override(text, {stage + "." + key, 0, 0});
-      // A value that does not fit is refused here, by a trial, and not later on the stage's thread.
-      parameter->decode(node->plan.type->default_params().get(), value);
-      const std::lock_guard lock(node->live_mutex);
-      node->live.emplace_back(&*parameter, value);
-      node->has_live = true;
-      return;
-    }
-    std::vector<std::string> names;
-    for (const auto& node : nodes_) names.push_back(node->plan.name);
-    throw Error("no stage '" + stage + "'" + did_you_mean(stage, names));
+  void set(const std::string& stage, const std::string& key, const std::string& text) override {
+    auto [node, parameter] = find_live(stage, key);
+    const auto value = parse_override(text, {stage + "." + key, 0, 0});
+    // A value that does not fit is refused here, by a trial, and not later on the stage's thread.
+    parameter->decode(node->plan.type->default_params().get(), value);
+    const std::lock_guard lock(node->live_mutex);
+    node->live.emplace_back(parameter, value);
+    node->has_live = true;
+  }
+
+  std::string get(const std::string& stage, const std::string& key) const override {
+    auto [node, parameter] = find_live(stage, key);
+    const std::lock_guard lock(node->live_mutex);
+    for (auto change = node->live.rbegin(); change != node->live.rend(); ++change)
+      if (change->first == parameter) return change->second.scalar;
+    return parameter->text(node->instance->params());
   }
 
  private:
@@ -220,6 +213,26 @@ class Engine::Impl final : public Run {
     std::atomic<std::uint64_t> number{0}, messages{0}, tombstones{0};
     std::atomic<std::int64_t> busy_ns{0}, age_sum_ns{0}, age_max_ns{0};
   };
+
+  std::pair<Node*, const Parameter*> find_live(const std::string& stage, const std::string& key) const {
+    std::vector<std::string> names;
+    for (const auto& node : nodes_) {
+      names.push_back(node->plan.name);
+      if (node->plan.name != stage) continue;
+      const auto& known = node->plan.type->parameters;
+      const auto parameter = std::ranges::find(known, key, &Parameter::name);
+      if (parameter == known.end()) {
+        names.clear();
+        for (const auto& each : known) names.push_back(each.name);
+        throw Error("stage '" + stage + "' has no parameter '" + key + "'" + did_you_mean(key, names));
+      }
+      if (!parameter->live)
+        throw Error("'" + stage + "." + key +
+                    "' cannot change while the pipeline runs; set it before the start");
+      return {node.get(), &*parameter};
+    }
+    throw Error("no stage '" + stage + "'" + did_you_mean(stage, names));
+  }
 
   // --- building ------------------------------------------------------------------------------------------
 
@@ -590,9 +603,7 @@ class Engine::Impl final : public Run {
             [&] { return watchdog_.awake; });
         watchdog_.awake = false;
       }
-      if (plan_.stop.minutes &&
-          Clock::now() - start_time_ >= std::chrono::duration<double, std::ratio<60>>(*plan_.stop.minutes))
-        close_sources();
+      if (plan_.stop.minutes && elapsed() / 60 >= *plan_.stop.minutes) close_sources();
       const auto count = moves();
       if (count != seen) {
         seen = count;
@@ -636,6 +647,9 @@ std::string Engine::whereabouts() const { return impl_->whereabouts(); }
 Telemetry Engine::telemetry() const { return impl_->telemetry(); }
 void Engine::set(const std::string& stage, const std::string& parameter, const std::string& value) {
   impl_->set(stage, parameter, value);
+}
+std::string Engine::get(const std::string& stage, const std::string& parameter) const {
+  return impl_->get(stage, parameter);
 }
 
 }  // namespace graph

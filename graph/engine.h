@@ -20,6 +20,7 @@ namespace graph {
 struct RunOptions {
   std::filesystem::path folder;                  // the run's own folder, for stages that write
   std::uint64_t first = 0;                       // number of the first message
+  double elapsed = 0;                            // seconds that the run took in earlier processes
   std::chrono::milliseconds quiet{10'000};       // the watchdog speaks after this long
   std::function<void(const std::string&)> warn;  // what the watchdog says; any thread
 };
@@ -64,9 +65,9 @@ class Engine {
   /// Counters so far. Any thread.
   Telemetry telemetry() const;
 
-  /// Changes a live parameter; the stage sees it before its next message. Throws Error when there is no such
-  /// stage or parameter, when it is not live, or when the value does not fit. Any thread.
+  /// As Run::set() and Run::get(). Any thread.
   void set(const std::string& stage, const std::string& parameter, const std::string& value);
+  std::string get(const std::string& stage, const std::string& parameter) const;
 
  private:
   class Impl;

@@ -233,7 +233,10 @@ Value merge_layers(const Request& request, std::vector<std::string>& notes) {
   for (const auto& config : configs) lay_over(merged, config, notes);
   if (request.headless && !headless.is_map())
     throw Error(merged.place, "no 'headless:' block, so --headless means nothing here; take it out");
-  if (request.headless) lay_over(merged, headless, notes);
+  if (request.headless) {
+    std::vector<std::string> foreseen;  // who wrote both forms in one file knows what differs
+    lay_over(merged, headless, foreseen);
+  }
   std::vector<Problem> problems;
   const auto lay = [&](const auto& make_layer) {
     try {

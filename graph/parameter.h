@@ -7,6 +7,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -35,8 +36,8 @@ inline Range between(double low, double high) { return {.low = low, .high = high
 inline Range half_open(double low, double high) { return {.low = low, .high = high, .high_open = true}; }
 inline Range one_of(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
 
-/// Text ↔ value for each type that a Params member can have: bool, integers, double, std::string and
-/// std::vector of these. decode() is strict: `010`, `yes`, `1e3` for an integer and `.inf` are refused. Throws Error.
+/// Text ↔ value for each type that a Params member can have: bool, integers, double, std::string,
+/// and std::vector and std::map from text of these. decode() is strict: `010`, `yes`, `1e3` for an integer and `.inf` are refused. Throws Error.
 template <class T>
 struct Codec;
 
@@ -93,6 +94,23 @@ struct Codec<std::vector<T>> {
   }
 };
 
+template <class T>
+struct Codec<std::map<std::string, T>> {
+  static constexpr const char* type = "map";
+  static std::map<std::string, T> decode(const Value& value) {
+    if (!value.is_map()) throw Error(value.place, "expected a map, got " + value.describe());
+    std::map<std::string, T> map;
+    for (const auto& entry : value.entries) map.emplace(entry.key, Codec<T>::decode(entry.value));
+    return map;
+  }
+  static Value encode(const std::map<std::string, T>& map) {
+    Value value;
+    value.kind = Value::Kind::map;
+    for (const auto& [key, item] : map) value.set(key, Codec<T>::encode(item));
+    return value;
+  }
+};
+
 /// Throws Error at `place` when `range` does not hold.
 void check_range(const Range& range, double number, const Place& place);
 void check_range(const Range& range, const std::string& word, const Place& place);
@@ -129,8 +147,7 @@ class Schema {
       if constexpr (std::is_arithmetic_v<M> && !std::is_same_v<M, bool>)
         check_range(range, static_cast<double>(decoded), value.place);
       if constexpr (std::is_same_v<M, std::string>) check_range(range, decoded, value.place);
-      if constexpr (requires { typename M::value_type; } && !std::is_same_v<M, std::string>)
-        check_items(range, decoded, value);
+      if constexpr (requires { check_items(range, decoded, value); }) check_items(range, decoded, value);
       static_cast<P*>(params)->*member = std::move(decoded);
     };
     parameter.encode = [member](const void* params) {

@@ -211,6 +211,10 @@ bool Pipeline::writes() const {
   return std::ranges::any_of(stages, [](const auto& stage) { return stage.type->writes; });
 }
 
+bool Pipeline::resumes() const {
+  return std::ranges::any_of(stages, [](const auto& stage) { return stage.type->resumes; });
+}
+
 Pipeline load(const Request& request) {
   std::vector<std::string> notes;
   auto pipeline = Loader(merge_layers(request, notes)).run();

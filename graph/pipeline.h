@@ -48,7 +48,8 @@ struct Pipeline {
   Value merged;                    // all layers and defaults in one; to_yaml() of it runs as it is
   std::vector<std::string> notes;  // what a person should know of the merge, a line each
 
-  bool writes() const;  // some stage writes into the run's folder
+  bool writes() const;   // some stage writes into the run's folder
+  bool resumes() const;  // some stage writes there what the run can go on from
 };
 
 /// What to load.

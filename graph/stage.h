@@ -149,6 +149,11 @@ class Stage {
     type_.writes = true;
     return *this;
   }
+  /// An ended run can go on because of this stage.
+  Stage& resumes() {
+    type_.resumes = true;
+    return *this;
+  }
   /// The declared type, for use without the registry.
   StageType type() {
     if (named_in_ != type_.inputs.size() || named_out_ != type_.outputs.size())

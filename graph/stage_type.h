@@ -71,9 +71,10 @@ struct StageType {
   std::vector<std::string> shared;  // parameters that fall back to the top-level key of the same name
   std::vector<BlockUse> blocks;
   Executor executor = Executor::cpu;
-  int in_flight = 4;    // default of a source
-  bool writes = false;  // wants a run folder
-  bool idles = false;   // has idle()
+  int in_flight = 4;     // default of a source
+  bool writes = false;   // wants a run folder
+  bool resumes = false;  // a run can go on from what it wrote there
+  bool idles = false;    // has idle()
   std::function<std::shared_ptr<void>()> default_params;
 
   /// A stage with the given Params (made by default_params and decoded), not started.

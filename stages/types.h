@@ -11,6 +11,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "stages/model/muon.h"
@@ -52,6 +53,7 @@ struct Gradients {
 // All that training continues from, as of one step.
 struct Snapshot {
   std::shared_ptr<const model::TrainState> state;
+  std::optional<double> val_loss;  // on clips never trained on, where it was measured
 };
 
 struct Report {
@@ -70,14 +72,25 @@ struct Tick {
   std::uint64_t skipped = 0;  // ticks that came and went while the frame before was not ready
 };
 
-// What one player presses from now on.
+// What one player wants from now on.
 struct Action {
-  std::int64_t action = 1;
+  enum class Kind : std::uint8_t { act, restart, pause };  // pause: and on again
+  std::int64_t action = 1;                                 // of act
+  Kind kind = Kind::act;
+};
+
+// A game that begins. The frames before it, n from 0 up, are what the network remembers of it at first.
+struct Start {
+  std::int64_t player = 0;  // 0 … S-1
+  std::uint64_t game = 0;   // games that this player has begun before
+  at::Tensor frames;        // [n,H,W,C] uint8; undefined: none
+  at::Tensor action;        // [n], the actions that led to them
 };
 
 // What every player does in this frame.
 struct Turn {
-  at::Tensor action;  // [S]
+  at::Tensor action;          // [S]
+  std::vector<Start> starts;  // of those whose game begins with this frame
 };
 
 struct Frame {

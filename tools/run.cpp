@@ -14,6 +14,7 @@ namespace {
 
 constexpr const char* usage_hint =
     "A pipeline file runs: ./run pipelines/train.yaml [CONFIG…] [--set stage.key=value …]\n"
+    "A run's folder goes on where it ended: ./run experiments/NAME [--set stop.steps=N]\n"
     "`./run pipeline --help` lists the options of a run.";
 
 int run(std::vector<std::string> arguments) {

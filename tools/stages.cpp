@@ -146,6 +146,8 @@ Json schema_of(const Parameter& parameter) {
     one["type"] = "number";
   else if (type == "list")
     one["type"] = "array";
+  else if (type == "map")
+    one["type"] = "object";
   else
     one["type"] = "string";
   const auto& range = parameter.range;

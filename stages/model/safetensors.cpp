@@ -165,10 +165,22 @@ Entry parse_entry(const File& file, const std::string& name, const Json& json) {
   return entry;
 }
 
-}  // namespace
+std::map<std::string, std::string> parse_metadata(const File& file, const Json& json) {
+  std::map<std::string, std::string> metadata;
+  if (!json.is_object()) file.fail("__metadata__ is no object");
+  for (const auto& [key, value] : json.items()) {
+    if (!value.is_string()) file.fail("metadata '" + key + "' is no string");
+    metadata.emplace(key, value.get<std::string>());
+  }
+  return metadata;
+}
 
-TensorFile read_safetensors(const fs::path& path) {
-  const File file(path, O_RDONLY | O_NONBLOCK);
+struct Header {
+  Json json;
+  std::uint64_t data_begin;
+};
+
+Header read_header(const File& file) {
   const std::uint64_t file_bytes = file.size();
   std::uint64_t header_bytes = 0;
   if (file_bytes < sizeof header_bytes) {
@@ -181,8 +193,22 @@ TensorFile read_safetensors(const fs::path& path) {
   }
   std::string text(header_bytes, '\0');
   file.read(text.data(), header_bytes, sizeof header_bytes);
-  const Json header = parse_header(file, text);
+  return {parse_header(file, text), sizeof header_bytes + header_bytes};
+}
 
+}  // namespace
+
+std::map<std::string, std::string> read_metadata(const fs::path& path) {
+  const File file(path, O_RDONLY | O_NONBLOCK);
+  const auto header = read_header(file);
+  const auto metadata = header.json.find("__metadata__");
+  if (metadata == header.json.end()) return {};
+  return parse_metadata(file, *metadata);
+}
+
+TensorFile read_safetensors(const fs::path& path) {
+  const File file(path, O_RDONLY | O_NONBLOCK);
+  const auto [header, data_begin] = read_header(file);
   TensorFile result;
   std::vector<Entry> entries;
   for (const auto& [name, json] : header.items()) {
@@ -190,11 +216,7 @@ TensorFile read_safetensors(const fs::path& path) {
       entries.push_back(parse_entry(file, name, json));
       continue;
     }
-    if (!json.is_object()) file.fail("__metadata__ is no object");
-    for (const auto& [key, value] : json.items()) {
-      if (!value.is_string()) file.fail("metadata '" + key + "' is no string");
-      result.metadata.emplace(key, value.get<std::string>());
-    }
+    result.metadata = parse_metadata(file, json);
   }
 
   // Tensors lie one behind the other and fill the file: that leaves no room for overlaps or for lying
@@ -202,7 +224,7 @@ TensorFile read_safetensors(const fs::path& path) {
   std::stable_sort(entries.begin(), entries.end(), [](const Entry& a, const Entry& b) {
     return std::pair(a.begin, a.end) < std::pair(b.begin, b.end);
   });
-  const std::uint64_t data_begin = sizeof header_bytes + header_bytes, data_bytes = file_bytes - data_begin;
+  const std::uint64_t data_bytes = file.size() - data_begin;
   std::uint64_t expected = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != expected) {

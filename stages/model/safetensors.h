@@ -21,6 +21,9 @@ struct TensorFile {
 // whatever its header says.
 TensorFile read_safetensors(const std::filesystem::path& path);
 
+// What the header of such a file says beside its tensors; the tensors are neither checked nor read. Throws as above.
+std::map<std::string, std::string> read_metadata(const std::filesystem::path& path);
+
 // Writes so that `path` is at any moment the old file or the whole new one, also across a power cut: to
 // `path`.tmp, flushed, renamed. A leftover .tmp after a kill is garbage. Throws std::runtime_error when the
 // disk refuses.

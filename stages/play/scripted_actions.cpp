@@ -6,6 +6,7 @@
 #include <tuple>
 
 #include "graph/stage.h"
+#include "stages/play/actions.h"
 #include "stages/types.h"
 
 namespace stages {
@@ -22,15 +23,11 @@ struct ScriptedActions {
       std::istringstream words(line);
       std::int64_t frames = 0;
       std::string word, rest;
-      const std::vector<std::string> names{"none", "stay", "up", "down"};
       if (!(words >> frames >> word) || frames < 1 || frames > 1'000'000 || words >> rest)
         throw graph::Error("script: expected a number of frames and an action, as in '30 up', got '" + line +
                            "'");
-      const auto name = std::find(names.begin(), names.end(), word);
-      if (name == names.end())
-        throw graph::Error("script: unknown action '" + word + "'; expected " + graph::join(names, " | "));
       length += static_cast<std::uint64_t>(frames);
-      parts.emplace_back(length, name - names.begin());
+      parts.emplace_back(length, action_of(word));
     }
     graph::require(length > 0, "script: empty; expected something like '30 up, 30 down'");
   }

@@ -1,16 +1,25 @@
 // window: shows the game and reads the keys.
 //
-// Arrow keys or w and s move, q, Esc or closing the window ends the run. Of a held key OpenCV reports nothing
-// but the presses that the keyboard repeats, so a press counts until `hold` seconds pass without another.
-#include <spdlog/spdlog.h>
+//   keys        act while held (the map is a parameter); nothing held is "stay"
+//   1 … 9       guidance        [ ]  one step fewer, more     r  a new game     space  pause
+//   q, Esc, closing the window  end
+//
+// Guidance and steps are live parameters of the stage that `controls` names. Pixels stay square and sharp: they
+// are scaled by a whole number to what fits into the window. Of several held keys the one pressed last counts.
+#include <spdlog/fmt/fmt.h>
 
 #include <chrono>
+#include <deque>
+#include <map>
 #include <opencv2/highgui.hpp>
+#include <opencv2/imgproc.hpp>
 #include <optional>
 
 #include "graph/stage.h"
+#include "stages/play/actions.h"
 #include "stages/play/display.h"
 #include "stages/play/image.h"
+#include "stages/play/keyboard.h"
 #include "stages/types.h"
 
 namespace stages {
@@ -20,53 +29,121 @@ struct Window {
   struct Params {
     std::string title = "worldline";
     int scale = 20;
-    double hold = 0.6;
+    std::string controls;
+    std::map<std::string, std::string> keys{{"Up", "up"}, {"w", "up"}, {"Down", "down"}, {"s", "down"}};
   };
   using Time = std::chrono::steady_clock;
+  struct Key {
+    int symbol;
+    std::int64_t action;
+  };
 
-  void start() {
+  void start(const graph::Context& context) {
+    for (const auto& [name, action] : params.keys) keys.push_back({key_symbol(name), action_of(action)});
+    if (!params.controls.empty())
+      for (const auto* parameter : {"guidance", "steps"}) control(context, parameter);
     // Qt ends the whole process where there is no display, so it must not be asked.
     graph::require(has_display(), "no X display answers (DISPLAY); run with --headless for a video file");
-    cv::namedWindow(params.title, cv::WINDOW_NORMAL | cv::WINDOW_KEEPRATIO | cv::WINDOW_GUI_NORMAL);
+    keyboard.emplace();
+    cv::namedWindow(params.title, cv::WINDOW_NORMAL | cv::WINDOW_FREERATIO | cv::WINDOW_GUI_NORMAL);
   }
 
-  void operator()(const Frame& frame) {
-    const auto image = to_image(frame, params.scale);
-    if (!std::exchange(sized, true)) cv::resizeWindow(params.title, image.cols, image.rows);
-    cv::imshow(params.title, image);
+  void operator()(const Frame& frame, const graph::Context& context) {
+    shown.push_back(Time::now());
+    while (shown.back() - shown.front() > std::chrono::seconds(1)) shown.pop_front();
+    newest = frame;
+    draw(context);
   }
 
   std::optional<Action> idle(const graph::Context& context) {
     const int key = cv::waitKeyEx(1);
-    const bool closed = sized && cv::getWindowProperty(params.title, cv::WND_PROP_VISIBLE) < 1;
-    if (key == 'q' || key == escape || closed) context.stop();
-    const auto now = Time::now();
-    if (const auto action = action_of(key)) {
-      pressed = now;
-      return std::exchange(held, *action) == *action ? std::nullopt : std::optional(Action{*action});
+    const bool closed = newest && cv::getWindowProperty(params.title, cv::WND_PROP_VISIBLE) < 1;
+    if (key == 'q' || key == escape || closed) {
+      context.stop();
+      return std::nullopt;
     }
-    if (held != stay && std::chrono::duration<double>(now - pressed).count() > params.hold) {
-      held = stay;
-      return Action{stay};
+    if (!params.controls.empty()) {
+      if (key >= '1' && key <= '9') set(context, "guidance", key - '0');
+      if (key == '[' || key == ']')
+        set(context, "steps", std::stoi(control(context, "steps")) + (key == ']' ? 1 : -1));
     }
-    return std::nullopt;
+    if (key == 'r') {
+      paused = false;
+      return Action{.kind = Action::Kind::restart};
+    }
+    if (key == ' ') {
+      paused = !paused;
+      draw(context);
+      return Action{.kind = Action::Kind::pause};
+    }
+    return held_action(key);
   }
 
   void finish() { cv::destroyAllWindows(); }
 
-  static std::optional<std::int64_t> action_of(int key) {
-    if (key == 'w' || key == x11_up) return up;
-    if (key == 's' || key == x11_down) return down;
-    return std::nullopt;
+  // What the held keys mean, when that has changed.
+  std::optional<Action> held_action(int pressed) {
+    for (const auto& each : keys)
+      if (each.symbol == pressed && std::ranges::find(held, each.symbol, &Key::symbol) == held.end()) {
+        held.push_back(each);
+        acting = each.action;
+        return Action{each.action};
+      }
+    std::erase_if(held, [&](const Key& each) { return !keyboard->is_down(each.symbol); });
+    const auto now = held.empty() ? stay : held.back().action;
+    return std::exchange(acting, now) == now ? std::nullopt : std::optional(Action{now});
   }
 
-  static constexpr int escape = 27, x11_up = 0xff52, x11_down = 0xff54;
-  static constexpr std::int64_t stay = 1, up = 2, down = 3;
+  void draw(const graph::Context& context) {
+    if (!newest) return;
+    auto area = cv::getWindowImageRect(params.title).size();
+    if (!sized) {
+      const auto whole = to_image(*newest, params.scale).size();
+      area = {whole.width, whole.height + strip};
+      cv::resizeWindow(params.title, area.width, area.height);
+      sized = true;
+    }
+    const auto small = to_image(*newest, 1).size();
+    const int scale = std::max(1, std::min(area.width / small.width, (area.height - strip) / small.height));
+    const auto game = to_image(*newest, scale);
+    cv::Mat canvas(std::max(area.height, game.rows + strip), std::max(area.width, game.cols), CV_8UC3,
+                   cv::Scalar::all(16));
+    const cv::Point corner((canvas.cols - game.cols) / 2, (canvas.rows - strip - game.rows) / 2);
+    game.copyTo(canvas(cv::Rect(corner, game.size())));
+    cv::putText(canvas, status(context), {8, canvas.rows - 8}, cv::FONT_HERSHEY_SIMPLEX, 0.45,
+                cv::Scalar::all(200), 1, cv::LINE_AA);
+    cv::imshow(params.title, canvas);
+  }
+
+  std::string status(const graph::Context& context) const {
+    auto text = paused ? "paused" : action_name(newest->action[0].item<std::int64_t>());
+    text += fmt::format("   {} fps", shown.size() - 1);
+    if (!params.controls.empty())
+      text +=
+          fmt::format("   guidance {}   steps {}", control(context, "guidance"), control(context, "steps"));
+    return text;
+  }
+
+  std::string control(const graph::Context& context, const std::string& parameter) const {
+    return context.run->get(params.controls, parameter);
+  }
+
+  void set(const graph::Context& context, const std::string& parameter, int value) {
+    if (value < 1) return;
+    context.run->set(params.controls, parameter, std::to_string(value));
+    draw(context);  // a paused game shows it too
+  }
+
+  static constexpr int escape = 27, strip = 24;
+  static constexpr std::int64_t stay = 1;
 
   Params params;
-  bool sized = false;
-  std::int64_t held = stay;
-  Time::time_point pressed;
+  std::vector<Key> keys, held;  // held: in the order of the presses
+  std::optional<Keyboard> keyboard;
+  std::optional<Frame> newest;
+  std::deque<Time::time_point> shown;  // frames of the last second
+  std::int64_t acting = stay;
+  bool sized = false, paused = false;
 };
 
 using P = Window::Params;
@@ -74,11 +151,11 @@ const bool registered =
     graph::Stage<Window>("window")
         .summary("show the game and read the keys")
         .in("frame", "pixels [S,H,W,C] uint8")
-        .out("action", "what the player presses from now on")
+        .out("action", "what the player wants from now on")
         .param("title", &P::title, "of the window")
-        .param("scale", &P::scale, "screen pixels for one of the frame", graph::between(1, 100))
-        .param("hold", &P::hold, "how long a press counts without another", graph::at_least(0))
-        .unit("s")
+        .param("scale", &P::scale, "screen pixels for one of the frame, at first", graph::between(1, 100))
+        .param("controls", &P::controls, "the stage whose guidance and steps the keys change; empty: none")
+        .param("keys", &P::keys, "what each key does while it is held: stay, up, down or a number")
         .on(graph::Executor::main)
         .add();
 

@@ -1,18 +1,21 @@
 // metrics: a line of numbers a step in metrics.jsonl, and a progress line for whoever watches.
 //
 // On a terminal one line is rewritten, and only the log file gets a plain line every few seconds. frames_per_second is over
-// the last second or more, seconds count from the start of the run.
+// the last second or more, seconds count from the start of the run. A run that goes on first takes back the lines
+// of steps that it will repeat.
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 
 #include <chrono>
 #include <cmath>
 #include <cstdio>
+#include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
 
 #include "graph/stage.h"
 #include "stages/types.h"
+#include "stages/whole_file.h"
 
 namespace stages {
 namespace {
@@ -26,11 +29,26 @@ struct Metrics {
   void start(const graph::Context& context) {
     graph::require(context.run != nullptr, "metrics needs a run folder");
     const auto path = context.run->folder() / "metrics.jsonl";
+    if (std::filesystem::exists(path)) take_back(path, context.run->first());
     file.open(path, std::ios::app);
     if (!file) throw graph::Error("cannot write " + path.generic_string());
     steps = context.run->steps();
-    begun = window = shown = logged = Clock::now();
+    window = shown = logged = Clock::now();
+    begun = window - std::chrono::duration_cast<Clock::duration>(
+                         std::chrono::duration<double>(context.run->elapsed()));
     terminal = isatty(STDERR_FILENO) == 1;
+  }
+
+  // Keeps whole lines of steps up to `last`; the process may have been killed in the middle of one.
+  static void take_back(const std::filesystem::path& path, std::uint64_t last) {
+    std::ifstream old(path);
+    std::string kept;
+    for (std::string line; std::getline(old, line);) {
+      const auto json = nlohmann::json::parse(line, nullptr, false);
+      const bool whole = json.is_object() && json.contains("step") && json["step"].is_number_unsigned();
+      if (whole && json["step"].get<std::uint64_t>() <= last) kept += line + '\n';
+    }
+    write_whole(path, kept);
   }
 
   void operator()(const Report& report) {
@@ -104,6 +122,7 @@ const bool registered =
         .param("every", &Metrics::Params::every,
                "between progress lines, on a terminal those of the log file", graph::at_least(0))
         .unit("s")
+        .live()
         .on(graph::Executor::thread)
         .writes()
         .add();

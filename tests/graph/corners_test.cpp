@@ -282,6 +282,21 @@ TEST(Corners, ASinkThatSpeaksWhenIdleHasAnAge) {
   EXPECT_GT(counts(engine.telemetry(), "w").age_max_ms, 0);
 }
 
+TEST(Corners, ALiveValueIsReadBackAsItWillBe) {
+  Engine engine(plan("stop: {steps: 2}\nstages:\n"
+                     "  a: {type: numbers}\n"
+                     "  c: {type: scale, from: a}\n"
+                     "  z: {type: collect, from: c}\n"),
+                {});
+  const auto before = engine.get("c", "by");
+  engine.set("c", "by", "7");
+  EXPECT_NE(before, "7");
+  EXPECT_EQ(engine.get("c", "by"), "7");
+  engine.run();
+  EXPECT_EQ(engine.get("c", "by"), "7");
+  EXPECT_THROW(engine.get("c", "bye"), Error);
+}
+
 TEST(Corners, ALiveValueThatDoesNotFitIsRefusedWithAReason) {
   Engine engine(plan("stop: {steps: 2}\nstages:\n"
                      "  a: {type: numbers}\n"

@@ -8,10 +8,12 @@
 #include <thread>
 
 #include "stages/data/pixels.h"
+#include "stages/find_checkpoint.h"
 #include "stages/model/mmdit.h"
+#include "stages/model/patch_embed.h"
 #include "stages/model/weights_file.h"
-#include "stages/play/find_checkpoint.h"
 #include "stages/play/image.h"
+#include "stages/play/keyboard.h"
 #include "stages/types.h"
 #include "tests/harness.h"
 #include "tests/stages/run_stub.h"
@@ -69,7 +71,60 @@ TEST(Players, StayUntilTheyPressAndHoldWhatTheyPress) {
   EXPECT_EQ(action(0, {}), 1);
   EXPECT_EQ(action(1, {{2}}), 2);
   EXPECT_EQ(action(2, {}), 2);
-  EXPECT_EQ(action(3, {{3}, {1}}), 1);
+  EXPECT_EQ(action(3, {{1}}), 1);
+  EXPECT_EQ(action(4, {{3}, {2}}), 2);
+}
+
+TEST(Players, APressThatIsOverBeforeTheTickCountsForOneFrame) {
+  Harness players("players");
+  const auto action = [&](std::uint64_t n, std::vector<Action> pressed) {
+    return players.run<Turn>(n, Tick{}, Gathered<Action>{pressed})->action[0].item<std::int64_t>();
+  };
+  EXPECT_EQ(action(0, {{2}, {1}}), 2);
+  EXPECT_EQ(action(1, {}), 1);
+}
+
+TEST(Players, BeginAGameAtTheFirstTickAndAtEveryRestart) {
+  Harness players("players");
+  const auto starts = [&](std::uint64_t n, std::vector<Action> pressed) {
+    return players.run<Turn>(n, Tick{}, Gathered<Action>{pressed})->starts;
+  };
+  ASSERT_EQ(starts(0, {}).size(), 1u);
+  EXPECT_TRUE(starts(1, {}).empty());
+  const auto again = starts(2, {{.kind = Action::Kind::restart}});
+  ASSERT_EQ(again.size(), 1u);
+  EXPECT_EQ(again[0].game, 1u);
+}
+
+TEST(Players, WhilePausedNoTickPasses) {
+  Harness players("players");
+  const auto run = [&](std::uint64_t n, std::vector<Action> pressed) {
+    return players.run<Turn>(n, Tick{}, Gathered<Action>{pressed});
+  };
+  const Action pause{.kind = Action::Kind::pause}, restart{.kind = Action::Kind::restart};
+  EXPECT_TRUE(run(0, {}));
+  EXPECT_FALSE(run(1, {pause}));
+  EXPECT_FALSE(run(2, {{2}}));
+  const auto on = run(3, {pause});
+  ASSERT_TRUE(on);
+  EXPECT_EQ(on->action[0].item<std::int64_t>(), 2);  // pressed meanwhile, and still held
+  EXPECT_FALSE(run(4, {pause}));
+  EXPECT_TRUE(run(5, {restart}));
+}
+
+TEST(PongPrimer, BeginsGamesWithTheirOwnSimulatorFrames) {
+  Harness primer("pong_primer", "{frames: 5, height: 12, width: 18}");
+  const auto prime = [&](std::uint64_t game) {
+    Turn turn{torch::ones({1}, torch::kLong), {{.player = 0, .game = game}}};
+    return primer.run<Turn>(game, turn)->starts.at(0);
+  };
+  const auto first = prime(0), second = prime(1);
+  EXPECT_EQ(first.frames.sizes(), (std::vector<std::int64_t>{5, 12, 18, 3}));
+  EXPECT_GE(first.action.min().item<std::int64_t>(), 1);
+  EXPECT_LE(first.action.max().item<std::int64_t>(), 3);
+  EXPECT_FALSE(first.frames.equal(second.frames));
+  EXPECT_TRUE(first.frames.equal(prime(0).frames));
+  EXPECT_TRUE(primer.run<Turn>(3, Turn{torch::ones({1}, torch::kLong), {}})->starts.empty());
 }
 
 TEST(ScriptedActions, PlaysItsScriptAndStartsOver) {
@@ -158,6 +213,94 @@ TEST_F(EulerDenoiser, OneStepIsThePredictionFromNoise) {
   EXPECT_GT(x.std().item<float>(), 0);
 }
 
+TEST_F(EulerDenoiser, AGameThatBeginsWithFramesIsTheGameThatDreamedThem) {
+  // What was dreamed and is given back as a beginning leads to the same memory, so to the same next frame.
+  for (const auto* params :
+       {", commit: clean", ", commit: clean, guidance: 2", ", commit: clean, context_noise: 0"}) {
+    auto one = make(params), two = make(params);
+    one.start();
+    two.start();
+    std::vector<at::Tensor> frames;
+    for (std::uint64_t n = 0; n < 3; ++n) frames.push_back(dream(one, n, 2));
+    const auto pixels = stages::to_bytes(model::unpatchify(at::cat(frames, 1), 24, 24, 6));  // [1,3,C,H,W]
+    const stages::Start start{.frames = pixels[0].permute({0, 2, 3, 1}),
+                              .action = torch::full({3}, 2, torch::kLong)};
+    const auto primed = two.run<Patches>(3, Turn{torch::full({1}, 3, torch::kLong), {start}})->x;
+    const auto dreamed = dream(one, 3, 3);
+    EXPECT_TRUE(primed.allclose(dreamed, 1e-4, 0.5 / 127.5)) << params << (primed - dreamed).abs().max();
+    // A game that began with nothing is another.
+    auto three = make(params);
+    three.start();
+    EXPECT_FALSE(dream(three, 3, 3).allclose(dreamed, 1e-4, 0.5 / 127.5)) << params;
+  }
+}
+
+TEST_F(EulerDenoiser, AnotherSizeOfBeginningIsRefused) {
+  auto denoiser = make();
+  denoiser.start();
+  const stages::Start start{.frames = torch::zeros({3, 12, 24, 3}, torch::kByte),
+                            .action = torch::ones({3}, torch::kLong)};
+  EXPECT_THROW(denoiser.run<Patches>(0, Turn{torch::ones({1}, torch::kLong), {start}}), graph::Error);
+}
+
+TEST_F(EulerDenoiser, GuidanceOneIsNoneAndMoreLeansTowardsTheAction) {
+  auto plain = make(", steps: 1, commit: last_step"),
+       guided = make(", steps: 1, commit: last_step, guidance: 3"),
+       none = make(", steps: 1, commit: last_step");
+  for (auto* each : {&plain, &guided, &none}) each->start();
+  const auto a = dream(plain, 0, 2), g = dream(guided, 0, 2), n = dream(none, 0, 0);
+  // One step from the same noise: x = z + v, so x_guided = x_none + 3 (x_action - x_none).
+  EXPECT_TRUE(g.allclose(n + 3 * (a - n), 1e-4, 1e-4)) << (g - n - 3 * (a - n)).abs().max();
+  EXPECT_FALSE(a.allclose(n, 1e-4, 1e-4));
+}
+
+TEST_F(EulerDenoiser, GuidanceMayChangeWhileTheGameGoesOn) {
+  // It leaves 1 with a memory made anew, which inside the window is the one it would have had.
+  auto always = make(", commit: clean, guidance: 2"), later = make(", commit: clean, guidance: 2");
+  always.start();
+  later.start();
+  dream(always, 0, 2);
+  dream(later, 0, 2);
+  later.set("guidance", "1");
+  const stages::Start again{.frames = torch::full({2, 24, 24, 3}, 90, torch::kByte),
+                            .action = torch::full({2}, 3, torch::kLong)};
+  const Turn turn{torch::full({1}, 2, torch::kLong), {again}};
+  always.set("guidance", "1");
+  EXPECT_TRUE(always.run<Patches>(1, turn)->x.equal(later.run<Patches>(1, turn)->x));
+  always.set("guidance", "2");
+  later.set("guidance", "2");
+  EXPECT_TRUE(dream(always, 2).equal(dream(later, 2)));
+}
+
+TEST_F(EulerDenoiser, FollowsTheNewestWeightsOfItsRun) {
+  const auto folder = run.folder() / "checkpoints";
+  std::filesystem::create_directories(folder);
+  const auto save = [&](int seed, const char* name) {
+    model::save(folder / name, config, model::Mmdit(config).initialise(static_cast<std::uint64_t>(seed)));
+  };
+  save(3, "step-000001.safetensors");
+  const auto follower = [&](const std::string& more) {
+    return Harness("euler_denoiser", "{checkpoint: " + run.folder().string() + more + "}",
+                   "{seed: 5, device: cpu}");
+  };
+  auto following = follower(", follow: true"), staying = follower("");
+  following.start();
+  staying.start();
+  dream(following, 0);
+  dream(staying, 0);
+  save(4, "step-000002.safetensors");
+  bool changed = false;
+  for (std::uint64_t n = 1; n < 400 && !changed; ++n) {
+    changed = !dream(following, n).equal(dream(staying, n));
+    std::this_thread::sleep_for(std::chrono::milliseconds(10));
+  }
+  EXPECT_TRUE(changed);
+  EXPECT_THROW(Harness("euler_denoiser",
+                       "{follow: true, checkpoint: " + (folder / "step-000001.safetensors").string() + "}")
+                   .start(),
+               graph::Error);
+}
+
 TEST_F(EulerDenoiser, SaysWhatToDoWithoutACheckpoint) {
   Harness denoiser("euler_denoiser");
   try {
@@ -227,6 +370,17 @@ TEST(VideoFile, HoldsEveryFrameAndHasItsNameOnlyWhenItIsWhole) {
 
 TEST(VideoFile, RefusesOtherFormats) {
   EXPECT_THROW(Harness("video_file", "{path: film.avi}").start(), graph::Error);
+}
+
+TEST(Keyboard, KnowsKeysByName) {
+  EXPECT_EQ(stages::key_symbol("w"), 'w');
+  EXPECT_EQ(stages::key_symbol("Up"), 0xff52);
+  EXPECT_THROW(stages::key_symbol("Upp"), graph::Error);
+}
+
+TEST(Window, RefusesKeysAndActionsThatAreNone) {
+  EXPECT_THROW(Harness("window", "{keys: {Upp: up}}").start(), graph::Error);
+  EXPECT_THROW(Harness("window", "{keys: {w: left}}").start(), graph::Error);
 }
 
 TEST(Window, WithoutADisplaySaysWhatToDo) {

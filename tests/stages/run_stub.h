@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include <filesystem>
+#include <map>
 #include <stop_token>
 
 #include "graph/context.h"
@@ -29,10 +30,19 @@ class RunStub : public graph::Run {
   }
   bool ends() const override { return length > 0; }
   std::uint64_t steps() const override { return length; }
-  std::uint64_t first() const override { return 0; }
+  std::uint64_t first() const override { return first_number; }
+  double elapsed() const override { return seconds; }
   const std::filesystem::path& folder() const override { return folder_; }
+  void set(const std::string& stage, const std::string& key, const std::string& value) override {
+    live[stage + "." + key] = value;
+  }
+  std::string get(const std::string& stage, const std::string& key) const override {
+    return live.at(stage + "." + key);
+  }
 
-  std::uint64_t length = 100;
+  std::uint64_t length = 100, first_number = 0;
+  double seconds = 0;
+  std::map<std::string, std::string> live;  // "stage.parameter"
 
  private:
   std::filesystem::path folder_;

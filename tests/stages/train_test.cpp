@@ -4,6 +4,7 @@
 
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "stages/model/weights_file.h"
 #include "stages/types.h"
@@ -187,6 +188,130 @@ TEST(Checkpoint, WritesEverySoManyStepsAndTheLast) {
   const auto file = model::load(folder / "step-000003.safetensors");
   EXPECT_EQ(file.config.d_model, 32);
   EXPECT_TRUE(file.parameters.at("norm.w").equal(last));
+}
+
+// A folder that some snapshots were saved into, one a step.
+struct Saving {
+  explicit Saving(const std::string& params)
+      : checkpoint("checkpoint", params, "{model: " + model + "}", &run) {
+    checkpoint.start();
+  }
+  void save(std::optional<double> val_loss = {}) {
+    auto snapshot =
+        *std::get<1>(training.optimizer.run<Weights, Snapshot, Report>(number, training.gradients(6)));
+    snapshot.val_loss = val_loss;
+    checkpoint.run<>(number++, snapshot);
+  }
+  std::set<std::string> files() const {
+    std::set<std::string> names;
+    for (const auto& file : std::filesystem::directory_iterator(run.folder() / "checkpoints"))
+      names.insert(file.path().filename().string());
+    return names;
+  }
+  nlohmann::json index() const {
+    return nlohmann::json::parse(std::ifstream(run.folder() / "checkpoints" / "index.json"));
+  }
+
+  Training training;
+  RunStub run;
+  Harness checkpoint;
+  std::uint64_t number = 0;
+};
+
+TEST(Checkpoint, KeepsTheNewestWhereNothingWasValidated) {
+  Saving saving("{every: 1, keep: 2}");
+  for (int i = 0; i < 5; ++i) saving.save();
+  EXPECT_EQ(saving.files(), (std::set<std::string>{"index.json", "resume.safetensors",
+                                                   "step-000004.safetensors", "step-000005.safetensors"}));
+  EXPECT_EQ(saving.index()["latest"], "step-000005.safetensors");
+}
+
+TEST(Checkpoint, KeepsTheBestAndTheLatest) {
+  Saving saving("{every: 1, keep: 2}");
+  for (const double loss : {0.5, 0.2, 0.4, 0.3, 0.6}) saving.save(loss);
+  EXPECT_EQ(saving.files(),
+            (std::set<std::string>{"index.json", "resume.safetensors", "step-000002.safetensors",
+                                   "step-000004.safetensors", "step-000005.safetensors"}));
+  EXPECT_EQ(saving.index()["best_first"][0]["file"], "step-000002.safetensors");
+  EXPECT_EQ(saving.index()["best_first"][0]["val_loss"], 0.2);
+}
+
+TEST(Checkpoint, TheIndexIsMadeAnewFromTheFolder) {
+  Saving saving("{every: 1, keep: 3}");
+  for (const double loss : {0.5, 0.2, 0.4}) saving.save(loss);
+  const auto folder = saving.run.folder() / "checkpoints";
+  const auto whole = saving.index();
+  std::ofstream(folder / "index.json") << "{\"latest\": \"step-9";
+  std::ofstream(folder / "step-000009.safetensors") << "torn";
+  Harness again("checkpoint", "{every: 1, keep: 3}", "{model: " + model + "}", &saving.run);
+  again.start();
+  EXPECT_EQ(saving.index(), whole);
+  std::filesystem::remove(folder / "step-000002.safetensors");
+  Harness third("checkpoint", "{every: 1, keep: 3}", "{model: " + model + "}", &saving.run);
+  third.start();
+  EXPECT_EQ(saving.index()["best_first"].size(), 2u);
+}
+
+TEST(Muon, GoesOnToTheSameWeightsToTheBit) {
+  Saving saving("{every: 1}");
+  auto& training = saving.training;
+  const auto step = [&](Harness& optimizer, std::uint64_t n) {
+    return *std::get<0>(optimizer.run<Weights, Snapshot, Report>(n, training.gradients(6)));
+  };
+  for (int i = 0; i < 3; ++i) saving.save();
+  training.weights = *Harness("muon", "{}", top, &training.run).start<Weights>();
+  RunStub& resumed = saving.run;
+  resumed.first_number = 3;
+  Harness later("muon", "{lr_muon: 0.02, lr_adam: 0.01, warmup: 0}", top, &resumed);
+  const auto taken_up = *later.start<Weights>();
+  for (std::uint64_t n = 3; n < 6; ++n) {
+    const auto never_stopped = step(training.optimizer, n), went_on = step(later, n);
+    for (std::size_t i = 0; i < went_on.parameters.size(); ++i)
+      ASSERT_TRUE(went_on.parameters.tensors[i].equal(never_stopped.parameters.tensors[i])) << n;
+  }
+  EXPECT_FALSE(taken_up.parameters.tensors[0].equal(training.weights.parameters.tensors[0]));
+}
+
+TEST(Muon, StartsFromOldWeightsWithAFreshOptimizer) {
+  Saving saving("{every: 1}");
+  saving.save();
+  const auto path = saving.run.folder() / "checkpoints" / "step-000001.safetensors";
+  const auto old = model::load(path);
+  RunStub run;
+  const auto params = "{init: " + saving.run.folder().string() + "}";
+  const auto first = *Harness("muon", params, top, &run).start<Weights>();
+  for (std::size_t i = 0; i < old.parameters.size(); ++i)
+    EXPECT_TRUE(first.parameters.tensors[i].equal(old.parameters.tensors[i]));
+  EXPECT_THROW(Harness("muon", params,
+                       "{model: {d_model: 32, n_heads: 4, n_blocks: 2, patch_size: 6, n_window: 4, "
+                       "stem: linear}}",
+                       &run)
+                   .start<Weights>(),
+               graph::Error)
+      << "the same shapes, but other heads";
+}
+
+TEST(Metrics, TakesBackTheLinesThatWillBeRepeated) {
+  RunStub run;
+  const auto path = run.folder() / "metrics.jsonl";
+  std::ofstream(path) << R"({"step":1,"loss":0.5}
+{"step":2,"loss":0.4}
+{"step":2,"val_loss":0.4}
+{"step":3,"loss":0.3}
+{"step":4,"lo)";
+  run.first_number = 2;
+  run.seconds = 100;
+  Harness metrics("metrics", "{}", "{}", &run);
+  metrics.start();
+  metrics.run<>(2, Report{3, 0.31, 0.02, 0.001, 1.5, 64, 0.1});
+  metrics.finish();
+  std::ifstream file(path);
+  std::vector<nlohmann::json> lines;
+  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+  ASSERT_EQ(lines.size(), 4u);
+  EXPECT_EQ(lines[3]["step"], 3);
+  EXPECT_EQ(lines[3]["loss"], 0.31);
+  EXPECT_GE(lines[3]["seconds"], 100);
 }
 
 TEST(Metrics, WritesALineAStep) {

@@ -1,5 +1,5 @@
 // find_checkpoint: files, run folders, and help for those who have neither.
-#include "stages/play/find_checkpoint.h"
+#include "stages/find_checkpoint.h"
 
 #include "graph/error.h"
 
@@ -7,14 +7,14 @@ namespace stages {
 
 namespace fs = std::filesystem;
 
-fs::path find_checkpoint(const std::string& given, const std::string& stage) {
-  const auto option = "--set " + stage + ".checkpoint=";
+fs::path find_checkpoint(const std::string& given, const std::string& parameter) {
   if (given.empty())
     throw graph::Error(
-        "no checkpoint: train one (./run pipelines/train.yaml), then name its run or a file (" + option +
-        "experiments/NAME)");
+        "no checkpoint: train one (./run pipelines/train.yaml), then name its run or a file (--set " +
+        parameter + "=experiments/NAME)");
   if (fs::is_regular_file(given)) return given;
-  if (!fs::is_directory(given)) throw graph::Error("checkpoint '" + given + "': no such file or run folder");
+  if (!fs::is_directory(given))
+    throw graph::Error(parameter + " '" + given + "': no such file or run folder");
   fs::path newest;
   const auto folder = fs::path(given) / "checkpoints";
   if (fs::is_directory(folder))
@@ -27,7 +27,7 @@ fs::path find_checkpoint(const std::string& given, const std::string& stage) {
         newest = entry.path();
     }
   if (newest.empty())
-    throw graph::Error("checkpoint '" + given + "': the run has no checkpoints/step-*.safetensors yet");
+    throw graph::Error(parameter + " '" + given + "': the run has no checkpoints/step-*.safetensors yet");
   return newest;
 }
 

@@ -1,0 +1,159 @@
+// dreamer: games, guidance, commits, rebuilding, following.
+#include "stages/play/dreamer.h"
+
+#include <spdlog/spdlog.h>
+#include <torch/types.h>
+
+#include "stages/data/pixels.h"
+#include "stages/find_checkpoint.h"
+#include "stages/model/patch_embed.h"
+#include "stages/random.h"
+
+namespace stages {
+
+namespace fs = std::filesystem;
+
+void Dreamer::start(const DreamParams& params, const graph::Context& context) {
+  path_ = find_checkpoint(params.checkpoint, context.stage + ".checkpoint");
+  graph::require(!params.follow || fs::is_directory(params.checkpoint),
+                 "follow: the checkpoint must be a run folder, whose newest weights can be followed");
+  auto file = model::load(path_);
+  graph::require(!file.config.bidirectional,
+                 "this model is bidirectional: it needs the frames to come, so it cannot be played");
+  device_ = device_of(params.device);
+  network_.emplace(file.config);
+  weights_ = file.parameters.to(device_, at::kFloat);
+  spdlog::info("playing {} ({} parameters)", path_.generic_string(), weights_.count());
+}
+
+Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph::Context& context,
+                       const std::vector<double>& levels, const Solver& solve) {
+  const at::NoGradGuard no_gradients;
+  if (params.follow) follow(params, context.stage);
+  const auto& sizes = network_->config();
+  const auto S = turn.action.size(0);
+  const Moment moment{params, params.commit == "last_step" ? levels[levels.size() - 2] : params.context_noise,
+                      generator(params.seed, context.number, "denoiser"), params.guidance != 1};
+
+  while (static_cast<std::int64_t>(games_.size()) < S)
+    games_.push_back({model::KvCache(sizes, device_), {}, {}, {}});
+  for (const auto& start : turn.starts) begin(games_.at(static_cast<std::size_t>(start.player)), start);
+  std::vector<model::KvCache*> rows;
+  for (auto& game : games_) {
+    if (moment.guides != game.unguided.has_value()) {
+      game.unguided.reset();
+      if (moment.guides) game.unguided.emplace(sizes, device_);
+      game.stale |= moment.guides;
+    }
+    if (game.stale) rebuild(game, moment);
+    rows.push_back(&game.guided);
+  }
+  // With guidance, rows S … 2S-1 are the same players without their actions.
+  auto action = turn.action.to(device_);
+  if (moment.guides) {
+    for (auto& game : games_) rows.push_back(&*game.unguided);
+    action = at::cat({action, at::zeros_like(action)});
+  }
+  const auto evaluate = [&](const at::Tensor& z, double level) {
+    const auto x = moment.guides ? at::cat({z, z}) : z;
+    const auto t = torch::full({x.size(0)}, level, x.options());
+    const auto v = network_->velocity(network_->forward_cached(weights_, x, t, action, rows, false), x, t);
+    if (!moment.guides) return v;
+    const auto guided = v.narrow(0, 0, S), none = v.narrow(0, S, S);
+    return none + params.guidance * (guided - none);
+  };
+
+  auto z = solve(evaluate, noise({S, sizes.patches(), sizes.patch_dim()}, moment), levels);
+  if (params.commit == "last_step") {
+    // What the last evaluation wrote is still there, uncommitted.
+    for (auto* cache : rows) cache->commit(1);
+  } else {
+    z = from_bytes(to_bytes(z));
+    evaluate(as_committed(z, moment), moment.level);
+    for (auto* cache : rows) cache->commit(1);
+  }
+  const auto frames = to_bytes(z);
+  for (std::int64_t s = 0; s < S; ++s)
+    remember(games_[static_cast<std::size_t>(s)], frames[s], turn.action[s].item<std::int64_t>());
+  return {z.unsqueeze(1).cpu(), turn.action.unsqueeze(1), sizes.height, sizes.width, sizes.patch_size};
+}
+
+// As if the game had been dreamed up to here.
+void Dreamer::begin(Game& game, const Start& start) const {
+  game.frames.clear();
+  game.actions.clear();
+  game.stale = true;
+  if (!start.frames.defined()) return;
+  const auto& sizes = network_->config();
+  const auto shape = start.frames.sizes();  // [n,H,W,C]
+  if (shape[1] != sizes.height || shape[2] != sizes.width || shape[3] != sizes.in_channels)
+    throw graph::Error(
+        fmt::format("the game begins with frames of {} x {} x {}, but the model dreams {} x {} x {} "
+                    "(height, width, colours); make them agree",
+                    shape[1], shape[2], shape[3], sizes.height, sizes.width, sizes.in_channels));
+  const auto x = model::patchify(start.frames.permute({0, 3, 1, 2}), sizes.patch_size).to(device_);
+  for (std::int64_t i = 0; i < x.size(0); ++i) remember(game, x[i], start.action[i].item<std::int64_t>());
+}
+
+void Dreamer::remember(Game& game, const at::Tensor& frame, std::int64_t action) const {
+  game.frames.push_back(frame);
+  game.actions.push_back(action);
+  if (static_cast<std::int64_t>(game.frames.size()) < network_->config().n_window) return;
+  game.frames.pop_front();
+  game.actions.pop_front();
+}
+
+void Dreamer::rebuild(Game& game, const Moment& moment) const {
+  game.stale = false;
+  game.guided.reset();
+  if (game.unguided) game.unguided->reset();
+  if (game.frames.empty()) return;
+  const auto T = static_cast<std::int64_t>(game.frames.size());
+  const auto frames = at::stack(std::vector<at::Tensor>(game.frames.begin(), game.frames.end())).unsqueeze(0);
+  const auto x = as_committed(from_bytes(frames), moment);  // [1,T,P,D]
+  const auto t = torch::full({1, T}, moment.level, x.options());
+  const auto action = torch::tensor(std::vector<std::int64_t>(game.actions.begin(), game.actions.end()))
+                          .unsqueeze(0)
+                          .to(device_);
+  std::vector<model::KvCache*> row{&game.guided};
+  network_->prefill(weights_, x, t, action, row);
+  if (!game.unguided) return;
+  row[0] = &*game.unguided;
+  network_->prefill(weights_, x, t, at::zeros_like(action), row);
+}
+
+at::Tensor Dreamer::as_committed(const at::Tensor& x, const Moment& moment) const {
+  if (moment.params.commit == "clean") return x;
+  return (1 - moment.level) * x + moment.level * noise(x.sizes(), moment);
+}
+
+at::Tensor Dreamer::noise(at::IntArrayRef sizes, const Moment& moment) const {
+  return torch::randn(sizes, moment.random).to(device_);
+}
+
+// Looks once a second, and loads beside the play: a frame never waits for the disk.
+void Dreamer::follow(const DreamParams& params, const std::string& stage) {
+  const auto now = std::chrono::steady_clock::now();
+  try {
+    if (loading_.valid()) {
+      if (loading_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
+      auto file = loading_.get();
+      graph::require(file.config == network_->config(), "its model is another than the one that is playing");
+      weights_ = file.parameters.to(device_, at::kFloat);
+      for (auto& game : games_) game.stale = true;
+      spdlog::info("now playing {}", path_.generic_string());
+    } else if (now - looked_ >= std::chrono::seconds(1)) {
+      looked_ = now;
+      const auto newest = find_checkpoint(params.checkpoint, stage + ".checkpoint");
+      if (newest == path_) return;
+      path_ = newest;
+      loading_ = std::async(std::launch::async, [newest] { return model::load(newest); });
+    }
+  } catch (const std::exception& error) {
+    // A run that was moved or broken ends no game; once is enough to say so.
+    if (std::exchange(complaint_, error.what()) != error.what())
+      spdlog::warn("cannot follow {}: {}", path_.generic_string(), error.what());
+  }
+}
+
+}  // namespace stages

@@ -1,0 +1,122 @@
+// dreamer: what every denoiser shares: weights, what the network remembers of each game, guidance, commits.
+//
+// A denoiser adds the way from noise to frame. The network sees a player's last n_window-1 frames through a
+// cache of keys and values; what the cache keeps of a finished frame is `commit`:
+//
+//   last_step   the last evaluation's input, as the reference does: free, but at few steps still half noise
+//   clean       one more pass over the finished frame, labelled with the level context_noise
+//   renoised    one more pass over the frame noised to context_noise, labelled so
+//
+// For the last two the frame is first clamped and rounded to 8 bits, so that what the network remembers is what
+// the player saw, and errors below a shade cannot add up.
+//
+//   v = v_none + guidance · (v_action - v_none)
+//
+// where v_none is the network's answer to action 0, with a memory of its own in which every action was 0. At
+// guidance 1 it is not computed. Beside the caches each game keeps its frames (8 bits) and actions: from these
+// the memory is made anew, in one pass, when a game begins with real frames, when guidance leaves 1, and when
+// new weights arrive, to which the old keys are foreign.
+//
+// Sources: Ho & Salimans 2022 arXiv:2207.12598 (guidance)
+#pragma once
+
+#include <ATen/core/Generator.h>
+
+#include <chrono>
+#include <deque>
+#include <filesystem>
+#include <functional>
+#include <future>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "graph/context.h"
+#include "graph/stage.h"
+#include "stages/model/mmdit.h"
+#include "stages/model/weights_file.h"
+#include "stages/settings.h"
+#include "stages/types.h"
+
+namespace stages {
+
+/// Parameters that every denoiser has.
+struct DreamParams {
+  std::string checkpoint;
+  bool follow = false;
+  double guidance = 1;
+  std::string commit = "renoised";
+  double context_noise = 0.1;
+  std::uint64_t seed = 0;
+  std::string device = "auto";
+};
+
+/// Used by one thread. Throws graph::Error, std::runtime_error or std::invalid_argument with one clear line.
+class Dreamer {
+ public:
+  /// v(z, t) of all players: z [S,P,D], t in [0,1] → [S,P,D]. Each call is an evaluation of the network.
+  using Velocity = std::function<at::Tensor(const at::Tensor& z, double t)>;
+  /// From noise z at levels[0] = 1 to a frame at levels.back() = 0.
+  using Solver =
+      std::function<at::Tensor(const Velocity& v, at::Tensor z, const std::vector<double>& levels)>;
+
+  /// Loads the weights.
+  void start(const DreamParams& params, const graph::Context& context);
+
+  /// The next frame of every player, [S,1,P,D] on the CPU. Its noise depends on seed and message number alone.
+  Patches dream(const DreamParams& params, const Turn& turn, const graph::Context& context,
+                const std::vector<double>& levels, const Solver& solve);
+
+ private:
+  struct Game {
+    model::KvCache guided;                   // remembers the actions
+    std::optional<model::KvCache> unguided;  // remembers none; while guidance is 1 there is no such memory
+    std::deque<at::Tensor> frames;           // the last n_window-1, [P,D] uint8
+    std::deque<std::int64_t> actions;        // that led to them
+    bool stale = false;                      // the caches are not what frames and actions say
+  };
+  // One frame's choices.
+  struct Moment {
+    const DreamParams& params;
+    double level;  // of what is committed
+    at::Generator random;
+    bool guides;
+  };
+
+  void follow(const DreamParams& params, const std::string& stage);
+  void begin(Game& game, const Start& start) const;
+  void remember(Game& game, const at::Tensor& frame, std::int64_t action) const;
+  void rebuild(Game& game, const Moment& moment) const;
+  at::Tensor as_committed(const at::Tensor& x, const Moment& moment) const;
+  at::Tensor noise(at::IntArrayRef sizes, const Moment& moment) const;
+
+  at::Device device_ = at::kCPU;
+  std::optional<model::Mmdit> network_;
+  model::Parameters weights_;
+  std::vector<Game> games_;  // one a player
+
+  std::filesystem::path path_;
+  std::chrono::steady_clock::time_point looked_;
+  std::future<model::WeightsFile> loading_;
+  std::string complaint_;
+};
+
+/// Declares what DreamParams holds.
+template <class Denoiser>
+graph::Stage<Denoiser>& declare_dream_params(graph::Stage<Denoiser>& stage) {
+  using P = DreamParams;
+  return stage.param("checkpoint", &P::checkpoint, "a weights file, or a run folder for its newest")
+      .param("follow", &P::follow, "take newer weights of the run folder as they come, while playing")
+      .param("guidance", &P::guidance, "above 1 answers more strongly to the action; 1 costs nothing",
+             graph::between(0, 100))
+      .live()
+      .param("commit", &P::commit, "what the cache keeps of a frame",
+             graph::one_of({"last_step", "clean", "renoised"}))
+      .param("context_noise", &P::context_noise, "noise level of what clean and renoised keep",
+             graph::between(0, 1))
+      .shared("seed", &P::seed, "same seed and actions, same dream")
+      .shared("device", &P::device, "where to compute; auto takes a GPU when there is one", devices())
+      .on(graph::Executor::thread);
+}
+
+}  // namespace stages
