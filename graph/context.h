@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <stop_token>
 #include <string>
+#include <vector>
+
+#include "graph/edge.h"
 
 namespace graph {
 
@@ -26,6 +29,10 @@ class Run {
   virtual std::uint64_t first() const = 0;
   /// The folder of a run that writes; empty when no stage of the pipeline does.
   virtual const std::filesystem::path& folder() const = 0;
+  /// The merged pipeline, as YAML that runs as it is.
+  virtual std::string pipeline() const = 0;
+  /// The edges into the stage of that name, with their counts so far.
+  virtual std::vector<EdgeReport> edges_into(const std::string& stage) const = 0;
 };
 
 /// Handed to a stage's body and hooks by value of its call.

@@ -31,8 +31,11 @@ class RunStub : public graph::Run {
   std::uint64_t steps() const override { return length; }
   std::uint64_t first() const override { return 0; }
   const std::filesystem::path& folder() const override { return folder_; }
+  std::string pipeline() const override { return "stages: {}\n"; }
+  std::vector<graph::EdgeReport> edges_into(const std::string&) const override { return edges; }
 
   std::uint64_t length = 100;
+  std::vector<graph::EdgeReport> edges;
 
  private:
   std::filesystem::path folder_;
