@@ -6,6 +6,9 @@
 #include <filesystem>
 #include <stop_token>
 #include <string>
+#include <vector>
+
+#include "graph/edge.h"
 
 namespace graph {
 
@@ -33,6 +36,10 @@ class Run {
   virtual void set(const std::string& stage, const std::string& parameter, const std::string& value) = 0;
   /// A live parameter as YAML would say it, changes included. Throws Error like set().
   virtual std::string get(const std::string& stage, const std::string& parameter) const = 0;
+  /// The merged pipeline, as YAML that runs as it is.
+  virtual std::string pipeline() const = 0;
+  /// The edges into the stage of that name, with their counts so far.
+  virtual std::vector<EdgeReport> edges_into(const std::string& stage) const = 0;
 };
 
 /// Handed to a stage's body and hooks by value of its call.

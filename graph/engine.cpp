@@ -85,6 +85,12 @@ class Engine::Impl final : public Run {
     return std::chrono::duration<double>(Clock::now() - start_time_).count();
   }
   const std::filesystem::path& folder() const override { return options_.folder; }
+  std::string pipeline() const override { return to_yaml(plan_.merged); }
+  std::vector<EdgeReport> edges_into(const std::string& stage) const override {
+    for (const auto& node : nodes_)
+      if (node->plan.name == stage) return reports(*node);
+    return {};
+  }
   double progress(std::uint64_t number) const override {
     double done = 0;
     if (plan_.stop.steps) done = static_cast<double>(number) / static_cast<double>(*plan_.stop.steps);
@@ -133,13 +139,7 @@ class Engine::Impl final : public Run {
             static_cast<double>(node->age_sum_ns) * 1e-6 / static_cast<double>(node->messages);
       counts.age_max_ms = static_cast<double>(node->age_max_ns) * 1e-6;
       all.stages.push_back(counts);
-      for (std::size_t e = 0; e < node->edges.size(); ++e) {
-        const auto& edge = plan_.edges[node->edges[e]];
-        const auto& from = plan_.stages[edge.from];
-        all.edges.push_back({from.name + "." + from.type->outputs[edge.output].name,
-                             node->plan.name + "." + node->plan.type->inputs[edge.input].name, edge.when_full,
-                             node->inbox.counts(e)});
-      }
+      for (auto& report : reports(*node)) all.edges.push_back(std::move(report));
     }
     return all;
   }
@@ -283,6 +283,18 @@ class Engine::Impl final : public Run {
         flow::make_edge(*nodes_[edge.from]->outputs[edge.output], *node->entries.back());
       }
     }
+  }
+
+  std::vector<EdgeReport> reports(const Node& node) const {
+    std::vector<EdgeReport> all;
+    for (std::size_t e = 0; e < node.edges.size(); ++e) {
+      const auto& edge = plan_.edges[node.edges[e]];
+      const auto& from = plan_.stages[edge.from];
+      all.push_back({from.name + "." + from.type->outputs[edge.output].name,
+                     node.plan.name + "." + node.plan.type->inputs[edge.input].name, edge.when_full,
+                     node.inbox.counts(e)});
+    }
+    return all;
   }
 
   // --- executors -----------------------------------------------------------------------------------------

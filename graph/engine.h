@@ -13,6 +13,7 @@
 #include <string>
 #include <vector>
 
+#include "graph/edge.h"
 #include "graph/pipeline.h"
 
 namespace graph {
@@ -33,12 +34,6 @@ struct StageCounts {
   double busy_seconds = 0;
   int in_flight_peak = 0;                  // of a stage with slots
   double age_mean_ms = 0, age_max_ms = 0;  // of sinks: from the source's emission to the end of the firing
-};
-
-struct EdgeReport {
-  std::string from, to;  // "noise.noisy", "gradients.batch"
-  WhenFull when_full = WhenFull::wait;
-  EdgeCounts counts;
 };
 
 struct Telemetry {

@@ -15,18 +15,11 @@
 #include <optional>
 #include <vector>
 
+#include "graph/edge.h"
 #include "graph/message.h"
 #include "graph/stage_type.h"
 
 namespace graph {
-
-/// What an edge does with a message that comes while `capacity` others wait.
-enum class WhenFull {
-  wait,         // cannot happen: credits bound the messages; nothing is dropped
-  latest,       // keeps the newest only
-  drop_oldest,  // makes room
-  drop_newest,  // refuses the newcomer
-};
 
 /// A mutex for critical sections of a few instructions: it looks some times before it goes to sleep, since
 /// sleeping and waking cost a hundred times what there is to wait for.
@@ -75,14 +68,6 @@ class Gate {
   std::atomic<bool> waiting_{false};
   std::mutex mutex_;
   std::condition_variable freed_;
-};
-
-/// Counters of one edge, as seen at one moment.
-struct EdgeCounts {
-  std::uint64_t arrived = 0;  // messages with a body; tombstones do not count, here and below
-  std::uint64_t dropped = 0;  // by the edge's policy, or because a join's other input never sent its partner
-  std::uint64_t late = 0;     // came after the stage was over, or waited when it ended
-  std::size_t depth = 0, peak = 0;
 };
 
 class Inbox {

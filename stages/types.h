@@ -74,8 +74,8 @@ struct Tick {
 
 // What one player wants from now on.
 struct Action {
-  enum class Kind : std::uint8_t { act, restart, pause };  // pause: and on again
-  std::int64_t action = 1;                                 // of act
+  enum class Kind : std::uint8_t { act, restart, pause, last = pause };  // pause: and on again
+  std::int64_t action = 1;                                               // of act
   Kind kind = Kind::act;
 };
 

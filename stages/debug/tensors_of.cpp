@@ -1,19 +1,47 @@
-// tensors_of: one line a noun.
+// tensors_of: walks through a noun's fields and keeps the tensors.
 #include "stages/debug/tensors_of.h"
 
 #include "graph/error.h"
-#include "stages/types.h"
+#include "stages/fields.h"
 
 namespace stages {
+namespace {
+
+struct Collect {
+  Collect& operator()(const char* name, const at::Tensor& tensor) {
+    found.emplace_back(name, tensor);
+    return *this;
+  }
+  template <class T>
+  Collect& operator()(const char*, const std::vector<T>& values) {
+    for (auto value : values) fields(value, *this);
+    return *this;
+  }
+  template <class T>
+  Collect& operator()(const char*, const T&) {
+    return *this;
+  }
+
+  std::vector<std::pair<std::string, at::Tensor>> found;
+};
+
+template <class Noun>
+void collect(const graph::Any& message, Collect& tensors) {
+  if (const auto* body = message.get<Noun>()) {
+    auto noun = *body;
+    fields(noun, tensors);
+  }
+}
+
+}  // namespace
 
 std::vector<std::pair<std::string, at::Tensor>> tensors_of(const graph::Any& message) {
-  if (const auto* clip = message.get<Clip>()) return {{"frames", clip->frames}, {"action", clip->action}};
-  if (const auto* patches = message.get<Patches>()) return {{"x", patches->x}, {"action", patches->action}};
-  if (const auto* noisy = message.get<NoisyPatches>())
-    return {{"x_t", noisy->x_t}, {"v", noisy->v}, {"t", noisy->t}, {"action", noisy->action}};
-  if (const auto* frame = message.get<Frame>()) return {{"pixels", frame->pixels}, {"action", frame->action}};
-  if (const auto* turn = message.get<Turn>()) return {{"action", turn->action}};
-  throw graph::Error(message.type().name + " has no tensors to look at");
+  Collect tensors;
+  [&]<class... Noun>(std::type_identity<std::tuple<Noun...>>) {
+    (collect<Noun>(message, tensors), ...);
+  }(std::type_identity<Nouns>{});
+  if (tensors.found.empty()) throw graph::Error(message.type().name + " has no tensors to look at");
+  return std::move(tensors.found);
 }
 
 }  // namespace stages

@@ -39,10 +39,13 @@ class RunStub : public graph::Run {
   std::string get(const std::string& stage, const std::string& key) const override {
     return live.at(stage + "." + key);
   }
+  std::string pipeline() const override { return "stages: {}\n"; }
+  std::vector<graph::EdgeReport> edges_into(const std::string&) const override { return edges; }
 
   std::uint64_t length = 100, first_number = 0;
   double seconds = 0;
   std::map<std::string, std::string> live;  // "stage.parameter"
+  std::vector<graph::EdgeReport> edges;
 
  private:
   std::filesystem::path folder_;

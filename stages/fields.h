@@ -1,0 +1,65 @@
+// fields: the parts of every noun that can travel, each named once.
+//
+// Packing, unpacking and the stages that look into a noun all walk through these functions. They take the noun
+// apart by structured binding, so a member that is new in types.h does not compile until it is named here.
+#pragma once
+
+#include <tuple>
+
+#include "stages/types.h"
+
+namespace stages {
+
+/// The nouns that travel. Weights, gradients and snapshots do not: checkpoints are their files.
+using Nouns = std::tuple<Clip, Patches, NoisyPatches, Report, Tick, Action, Turn, Frame>;
+
+// part(name, member) is called for each member in turn and gives `part` back. Names are part of files and
+// messages that other programs read.
+
+void fields(Clip& clip, auto& part) {
+  auto& [frames, action] = clip;
+  part("frames", frames)("action", action);
+}
+
+void fields(Patches& patches, auto& part) {
+  auto& [x, action, height, width, patch_size] = patches;
+  part("x", x)("action", action)("height", height)("width", width)("patch_size", patch_size);
+}
+
+void fields(NoisyPatches& noisy, auto& part) {
+  auto& [x_t, v, t, action] = noisy;
+  part("x_t", x_t)("v", v)("t", t)("action", action);
+}
+
+void fields(Report& report, auto& part) {
+  auto& [step, loss, lr_muon, lr_adam, grad_norm, frames, progress] = report;
+  part("step", step)("loss", loss)("lr_muon", lr_muon)("lr_adam", lr_adam);
+  part("grad_norm", grad_norm)("frames", frames)("progress", progress);
+}
+
+void fields(Tick& tick, auto& part) {
+  auto& [skipped] = tick;
+  part("skipped", skipped);
+}
+
+void fields(Action& pressed, auto& part) {
+  auto& [action, kind] = pressed;
+  part("action", action)("kind", kind);
+}
+
+void fields(Start& start, auto& part) {
+  auto& [player, game, frames, action] = start;
+  part("player", player)("game", game)("frames", frames)("action", action);
+}
+
+void fields(Turn& turn, auto& part) {
+  auto& [action, starts] = turn;
+  part("action", action)("starts", starts);
+}
+
+void fields(Frame& frame, auto& part) {
+  auto& [pixels, action] = frame;
+  part("pixels", pixels)("action", action);
+}
+
+}  // namespace stages
