@@ -7,6 +7,8 @@
 namespace stages {
 
 std::vector<std::pair<std::string, at::Tensor>> tensors_of(const graph::Any& message) {
+  if (const auto* episode = message.get<Episode>())
+    return {{"frames", episode->frames}, {"action", episode->action}, {"reward", episode->reward}};
   if (const auto* clip = message.get<Clip>()) return {{"frames", clip->frames}, {"action", clip->action}};
   if (const auto* patches = message.get<Patches>()) return {{"x", patches->x}, {"action", patches->action}};
   if (const auto* noisy = message.get<NoisyPatches>())

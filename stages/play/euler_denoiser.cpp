@@ -74,12 +74,15 @@ struct EulerDenoiser {
       z = z + (levels[i] - levels[i + 1]) * network->velocity(prediction, z, t);
     }
     if (params.commit != "last_step") {
-      z = from_bytes(to_bytes(z));
+      const auto background = background_of(sizes);
+      const auto pixels = z.view({S, sizes.patches(), -1, sizes.in_channels});  // [S,P,D] → [S,P,p·p,C]
+      z = from_bytes(to_bytes(pixels, background), background).view_as(z);
       const auto level = params.context_noise;
       const auto seen = params.commit == "renoised" ? (1 - level) * z + level * noise() : z;
       network->forward_cached(weights, seen, torch::full({S}, level, z.options()), action, rows, true);
     }
-    return {z.unsqueeze(1).cpu(), turn.action.unsqueeze(1), sizes.height, sizes.width, sizes.patch_size};
+    return {z.unsqueeze(1).cpu(), turn.action.unsqueeze(1), sizes.height,
+            sizes.width,          sizes.patch_size,         background_of(sizes)};
   }
 
   Params params;
