@@ -11,19 +11,25 @@
 namespace stages {
 
 /// The nouns that travel. Weights, gradients and snapshots do not: checkpoints are their files.
-using Nouns = std::tuple<Clip, Patches, NoisyPatches, Report, Tick, Action, Turn, Frame>;
+using Nouns = std::tuple<Episode, Clip, Patches, NoisyPatches, Report, Tick, Action, Turn, Frame>;
 
 // part(name, member) is called for each member in turn and gives `part` back. Names are part of files and
 // messages that other programs read.
 
+void fields(Episode& episode, auto& part) {
+  auto& [frames, action, reward] = episode;
+  part("frames", frames)("action", action)("reward", reward);
+}
+
 void fields(Clip& clip, auto& part) {
-  auto& [frames, action] = clip;
-  part("frames", frames)("action", action);
+  auto& [frames, action, background] = clip;
+  part("frames", frames)("action", action)("background", background);
 }
 
 void fields(Patches& patches, auto& part) {
-  auto& [x, action, height, width, patch_size] = patches;
+  auto& [x, action, height, width, patch_size, background] = patches;
   part("x", x)("action", action)("height", height)("width", width)("patch_size", patch_size);
+  part("background", background);
 }
 
 void fields(NoisyPatches& noisy, auto& part) {

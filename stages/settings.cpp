@@ -34,7 +34,10 @@ const bool registered = graph::add_block(
         .param("predicts", &Config::predicts, "what the network predicts",
                graph::one_of({"velocity", "data"}))
         .param("init", &Config::init, "how fresh weights are drawn",
-               graph::one_of({"reference", "zero_gates"})),
+               graph::one_of({"reference", "zero_gates"}))
+        .param("background", &Config::background,
+               "how bytes become numbers: x/127.5 - 1 throughout, or with the background's colour at 0",
+               graph::one_of({"linear", "zero"})),
     std::function<void(const Config&)>([](const Config& config) { config.check(); }));
 
 }  // namespace

@@ -20,15 +20,27 @@ namespace stages {
 
 // --- data ----------------------------------------------------------------------------------------------------
 
+// A stretch of play as it was recorded, the unit of datasets.
+struct Episode {
+  at::Tensor frames;  // [T,H,W,C] uint8
+  at::Tensor action;  // [T] in a dataset's numbers: 0 stay, 1 up, 2 down; action k leads to frame k+1
+  at::Tensor reward;  // [T] float32, of the step that action k is
+};
+
+// How bytes become the network's numbers, see data/pixels.h. It comes from the `model:` block.
+enum class Background : std::uint8_t { linear, zero, last = zero };
+
 struct Clip {
   at::Tensor frames;  // [B,T,C,H,W] float32 in [-1,1]
   at::Tensor action;  // [B,T]
+  Background background = Background::linear;
 };
 
 struct Patches {
   at::Tensor x;                                        // [B,T,P,D] float32
   at::Tensor action;                                   // [B,T]
   std::int64_t height = 0, width = 0, patch_size = 0;  // pixels
+  Background background = Background::linear;
 };
 
 // --- training ------------------------------------------------------------------------------------------------

@@ -18,8 +18,12 @@ struct Patchify {
 
   Patches operator()(const Clip& clips) const {
     const auto size = params.model.patch_size;
-    return {model::patchify(clips.frames, size), clips.action, clips.frames.size(3), clips.frames.size(4),
-            size};
+    return {model::patchify(clips.frames, size),
+            clips.action,
+            clips.frames.size(3),
+            clips.frames.size(4),
+            size,
+            clips.background};
   }
 
   Params params;

@@ -18,6 +18,7 @@ struct PongClips {
     std::int64_t batch = 16;
     std::int64_t frames = 16;
     std::uint64_t seed = 0;
+    std::string render = "area";
     model::Config model;
   };
 
@@ -31,8 +32,10 @@ struct PongClips {
     const auto B = params.batch, T = params.frames, H = params.model.height, W = params.model.width;
     auto frames = torch::empty({B, T, H, W, 3}, torch::kByte);
     auto action = torch::empty({B, T}, torch::kLong);
-    const pong::EpisodeParams sizes{.length = static_cast<int>(T + 1),
-                                    .size = {static_cast<int>(H), static_cast<int>(W)}};
+    const pong::EpisodeParams sizes{
+        .length = static_cast<int>(T + 1),
+        .size = {static_cast<int>(H), static_cast<int>(W)},
+        .rendering = params.render == "point" ? pong::Rendering::point : pong::Rendering::area};
     for (std::int64_t b = 0; b < B; ++b) {
       const auto episode = pong::make_episode(
           params.seed, context.number * static_cast<std::uint64_t>(B) + static_cast<std::uint64_t>(b), sizes);
@@ -41,7 +44,9 @@ struct PongClips {
       for (std::int64_t i = 0; i < T; ++i)
         action[b][i] = 1 + static_cast<std::int64_t>(episode.actions[static_cast<std::size_t>(i)]);
     }
-    return {from_bytes(frames.permute({0, 1, 4, 2, 3})).contiguous(), action};  // [B,T,H,W,C] → [B,T,C,H,W]
+    const auto background = background_of(params.model);
+    const auto values = from_bytes(frames, background).permute({0, 1, 4, 2, 3});  // [B,T,H,W,C] → [B,T,C,H,W]
+    return {values.contiguous(), action, background};
   }
 
   Params params;
@@ -54,6 +59,8 @@ const bool registered = graph::Stage<PongClips>("pong_clips")
                             .param("batch", &P::batch, "clips in a message, B", graph::between(1, 4096))
                             .param("frames", &P::frames, "frames in a clip, T", graph::between(1, 4096))
                             .shared("seed", &P::seed, "same seed, same clips")
+                            .param("render", &P::render, "shades at the edges, or palette colours alone",
+                                   graph::one_of({"area", "point"}))
                             .block("model", &P::model)
                             .add();
 

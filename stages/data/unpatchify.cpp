@@ -1,6 +1,6 @@
 // unpatchify: put patches together to frames, the inverse of patchify.
 //
-// The patches say their geometry themselves: in play it comes with a checkpoint, not from the `model:` block.
+// The patches say their geometry and background themselves: in play it comes with a checkpoint, not from the `model:` block.
 #include <torch/types.h>
 
 #include "graph/stage.h"
@@ -12,7 +12,8 @@ namespace {
 
 struct Unpatchify {
   Clip operator()(const Patches& patches) const {
-    return {model::unpatchify(patches.x, patches.height, patches.width, patches.patch_size), patches.action};
+    return {model::unpatchify(patches.x, patches.height, patches.width, patches.patch_size), patches.action,
+            patches.background};
   }
 };
 

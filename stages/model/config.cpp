@@ -32,6 +32,7 @@ void for_each_key(SomeConfig& config, Visitor visit) {
   visit("stem", config.stem);
   visit("predicts", config.predicts);
   visit("init", config.init);
+  visit("background", config.background);
 }
 
 [[noreturn]] void refuse(const std::string& what) { throw std::invalid_argument("model config: " + what); }
@@ -93,11 +94,16 @@ void Config::check() const {
   one_of("stem", stem, {"conv", "linear"});
   one_of("predicts", predicts, {"velocity", "data"});
   one_of("init", init, {"reference", "zero_gates"});
+  one_of("background", background, {"linear", "zero"});
   multiple_of("height", height, "patch_size", patch_size);
   multiple_of("width", width, "patch_size", patch_size);
   multiple_of("d_model", d_model, "n_heads", n_heads);
   if (d_head() % 2 != 0) {
     refuse("d_model / n_heads is " + std::to_string(d_head()) + ", expected an even number (rotary pairs)");
+  }
+  if (background == "zero" && in_channels != 3) {
+    refuse("in_channels is " + std::to_string(in_channels) +
+           ", expected 3 (background zero is the colour (6,24,24))");
   }
   if (rope_type == "vid" && (d_head() / 3 == 0 || d_head() / 3 % 2 != 0)) {
     refuse("d_model / n_heads is " + std::to_string(d_head()) +

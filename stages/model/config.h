@@ -7,7 +7,7 @@
 
 namespace model {
 
-// Every default is the reference's own (toy-wm). A weights file carries one of these in its metadata, so a
+// Every default is the reference's own (toy-wm), but for `background`, where the reference knows only zero. A weights file carries one of these in its metadata, so a
 // file says what it is.
 struct Config {
   std::int64_t n_window = 30;      // frames that a token may see, its own included
@@ -29,6 +29,7 @@ struct Config {
   std::string stem = "conv";          // conv | linear, see patch_embed.h
   std::string predicts = "velocity";  // velocity | data, see Mmdit::velocity
   std::string init = "reference";     // reference | zero_gates, see Mmdit::initialise
+  std::string background = "linear";  // linear | zero: how bytes became the numbers that the weights know
 
   std::int64_t patches() const { return (height / patch_size) * (width / patch_size); }  // P
   std::int64_t patch_dim() const { return patch_size * patch_size * in_channels; }       // D

@@ -68,14 +68,30 @@ Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph:
     // What the last evaluation wrote is still there, uncommitted.
     for (auto* cache : rows) cache->commit(1);
   } else {
-    z = from_bytes(to_bytes(z));
+    z = from_pixels(to_pixels(z));
     evaluate(as_committed(z, moment), moment.level);
     for (auto* cache : rows) cache->commit(1);
   }
-  const auto frames = to_bytes(z);
+  const auto frames = to_pixels(z);
   for (std::int64_t s = 0; s < S; ++s)
     remember(games_[static_cast<std::size_t>(s)], frames[s], turn.action[s].item<std::int64_t>());
-  return {z.unsqueeze(1).cpu(), turn.action.unsqueeze(1), sizes.height, sizes.width, sizes.patch_size};
+  return {z.unsqueeze(1).cpu(), turn.action.unsqueeze(1), sizes.height,
+          sizes.width,          sizes.patch_size,         background_of(sizes)};
+}
+
+// [..., D] in (row, column, colour) order ↔ [..., p·p, C], as pixels are mapped.
+at::Tensor Dreamer::to_pixels(const at::Tensor& x) const {
+  const auto& sizes = network_->config();
+  return to_bytes(x.unflatten(-1, {sizes.patch_size * sizes.patch_size, sizes.in_channels}),
+                  background_of(sizes))
+      .flatten(-2);
+}
+
+at::Tensor Dreamer::from_pixels(const at::Tensor& bytes) const {
+  const auto& sizes = network_->config();
+  return from_bytes(bytes.unflatten(-1, {sizes.patch_size * sizes.patch_size, sizes.in_channels}),
+                    background_of(sizes))
+      .flatten(-2);
 }
 
 // As if the game had been dreamed up to here.
@@ -110,7 +126,7 @@ void Dreamer::rebuild(Game& game, const Moment& moment) const {
   if (game.frames.empty()) return;
   const auto T = static_cast<std::int64_t>(game.frames.size());
   const auto frames = at::stack(std::vector<at::Tensor>(game.frames.begin(), game.frames.end())).unsqueeze(0);
-  const auto x = as_committed(from_bytes(frames), moment);  // [1,T,P,D]
+  const auto x = as_committed(from_pixels(frames), moment);  // [1,T,P,D]
   const auto t = torch::full({1, T}, moment.level, x.options());
   const auto action = torch::tensor(std::vector<std::int64_t>(game.actions.begin(), game.actions.end()))
                           .unsqueeze(0)

@@ -83,6 +83,8 @@ class Dreamer {
     bool guides;
   };
 
+  at::Tensor to_pixels(const at::Tensor& x) const;
+  at::Tensor from_pixels(const at::Tensor& bytes) const;
   void follow(const DreamParams& params, const std::string& stage);
   void begin(Game& game, const Start& start) const;
   void remember(Game& game, const at::Tensor& frame, std::int64_t action) const;

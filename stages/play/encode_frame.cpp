@@ -11,8 +11,8 @@ namespace {
 struct EncodeFrame {
   Frame operator()(const Clip& clips) const {
     graph::require(clips.frames.size(1) == 1, "encode_frame takes clips of one frame, [S,1,C,H,W]");
-    const auto pixels = to_bytes(clips.frames.squeeze(1));                        // [S,1,C,H,W] → [S,C,H,W]
-    return {pixels.permute({0, 2, 3, 1}).contiguous(), clips.action.squeeze(1)};  // → [S,H,W,C]
+    const auto pixels = clips.frames.squeeze(1).permute({0, 2, 3, 1});  // [S,1,C,H,W] → [S,H,W,C]
+    return {to_bytes(pixels, clips.background).contiguous(), clips.action.squeeze(1)};
   }
 };
 

@@ -17,6 +17,7 @@ TEST(Config, SurvivesTheTripThroughJson) {
   config.n_heads = 10;
   config.bidirectional = true;
   config.predicts = "data";
+  config.background = "zero";
   EXPECT_EQ(Config::from_json(config.to_json()), config);
 }
 
@@ -27,6 +28,7 @@ TEST(Config, ReadsTheReferencesFile) {
   EXPECT_EQ(config.tokens(), 17);
   EXPECT_EQ(config.patch_dim(), 108);
   EXPECT_EQ(config.stem, "conv");
+  EXPECT_EQ(config.background, "linear");
 }
 
 TEST(Config, DefaultsAreTheReferences) {
@@ -55,6 +57,8 @@ TEST(Config, RefusalsNameTheKeyTheValueAndWhatWasExpected) {
       {R"({"d_model": 96, "n_heads": 4})", "d_model is 96, expected a multiple of 64"},
       {R"({"n_heads": 7})", "d_model is 320, expected a multiple of n_heads (7)"},
       {R"({"n_heads": 64})", "d_model / n_heads is 5, expected an even number"},
+      {R"({"background": "black"})", "background is 'black', expected linear | zero"},
+      {R"({"background": "zero", "in_channels": 1})", "in_channels is 1, expected 3"},
       {R"({"n_blocks": 1000000000000})", "n_blocks is 1000000000000, expected 1 to"},
       {R"({"n_window": 0})", "n_window is 0, expected 1 to"},
       {"[1]", "expected a JSON object"},

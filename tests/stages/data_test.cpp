@@ -9,6 +9,7 @@
 
 namespace {
 
+using stages::Background;
 using stages::Clip;
 using stages::Patches;
 using tests::Harness;
@@ -44,7 +45,8 @@ TEST(PongClips, AFrameAnswersToTheActionBeforeIt) {
   for (int i = 0; i < 6; ++i) {
     EXPECT_EQ(clip.action[0][i].item<std::int64_t>(),
               1 + static_cast<int>(episode.actions[static_cast<std::size_t>(i)]));
-    const auto pixels = stages::to_bytes(clip.frames[0][i].permute({1, 2, 0})).contiguous();
+    const auto pixels =
+        stages::to_bytes(clip.frames[0][i].permute({1, 2, 0}), Background::linear).contiguous();
     EXPECT_TRUE(std::equal(pixels.data_ptr<std::uint8_t>(), pixels.data_ptr<std::uint8_t>() + 24 * 24 * 3,
                            episode.frames.begin() + (i + 1) * 24 * 24 * 3))
         << "frame " << i;
@@ -56,17 +58,65 @@ TEST(PongClips, RefusesAModelThatIsNotForPong) {
   EXPECT_THROW(Harness("pong_clips", "{}", "{model: {n_actions: 3}}").start(), graph::Error);
 }
 
+// The number of pixels whose colours are not all of the palette.
+std::int64_t mixed_pixels(const Clip& clip) {
+  const auto bytes = stages::to_bytes(clip.frames.permute({0, 1, 3, 4, 2}), clip.background).to(torch::kLong);
+  const auto code = bytes.select(-1, 0) * 65536 + bytes.select(-1, 1) * 256 + bytes.select(-1, 2);
+  const auto pure = (code == 0x061818) | (code == 0xff0000) | (code == 0x00ffff) | (code == 0xffffff);
+  return pure.logical_not().sum().item<std::int64_t>();
+}
+
+TEST(PongClips, RenderPointShowsPaletteColoursAlone) {
+  EXPECT_GT(mixed_pixels(*Harness("pong_clips").run<Clip>(0)), 0);
+  EXPECT_EQ(mixed_pixels(*Harness("pong_clips", "{render: point}").run<Clip>(0)), 0);
+}
+
+TEST(PongClips, BackgroundZeroGoesThroughAllStagesAndBack) {
+  const std::string top = "{seed: 1, model: {background: zero, patch_size: 6}}";
+  const auto clip = *Harness("pong_clips", "{render: point, batch: 2, frames: 1}", top).run<Clip>(0);
+  EXPECT_EQ(clip.background, Background::zero);
+  EXPECT_GT((clip.frames == 0).sum().item<std::int64_t>(), clip.frames.numel() / 2);
+  const auto patches = *Harness("patchify", "{}", "{model: {patch_size: 6}}").run<Patches>(0, clip);
+  const auto back = *Harness("unpatchify").run<Clip>(0, patches);
+  const auto frame = *Harness("encode_frame").run<stages::Frame>(0, back);
+  const auto episode = pong::make_episode(1, 1, {.length = 2, .rendering = pong::Rendering::point});
+  const auto pixels = frame.pixels[1].contiguous();
+  EXPECT_TRUE(std::equal(pixels.data_ptr<std::uint8_t>(), pixels.data_ptr<std::uint8_t>() + 24 * 24 * 3,
+                         episode.frames.begin() + 24 * 24 * 3));
+}
+
 TEST(Pixels, EveryShadeComesBack) {
-  const auto shades = torch::arange(256).to(torch::kByte);
-  const auto values = stages::from_bytes(shades);
+  const auto shades = torch::arange(256).to(torch::kByte).unsqueeze(-1);
+  const auto values = stages::from_bytes(shades, Background::linear);
   EXPECT_FLOAT_EQ(values.min().item<float>(), -1);
   EXPECT_FLOAT_EQ(values.max().item<float>(), 1);
-  EXPECT_TRUE(stages::to_bytes(values).equal(shades));
+  EXPECT_TRUE(stages::to_bytes(values, Background::linear).equal(shades));
 }
 
 TEST(Pixels, ValuesBeyondTheRangeAreClamped) {
-  EXPECT_EQ(stages::to_bytes(torch::tensor({-3.0f}))[0].item<int>(), 0);
-  EXPECT_EQ(stages::to_bytes(torch::tensor({3.0f}))[0].item<int>(), 255);
+  EXPECT_EQ(stages::to_bytes(torch::tensor({-3.0f}), Background::linear)[0].item<int>(), 0);
+  EXPECT_EQ(stages::to_bytes(torch::tensor({3.0f}), Background::linear)[0].item<int>(), 255);
+}
+
+TEST(Pixels, BackgroundZeroIsZeroForThatColourAlone) {
+  const auto bytes = torch::tensor({6, 24, 24, /**/ 7, 24, 24, /**/ 255, 0, 0}, torch::kByte).view({3, 3});
+  const auto values = stages::from_bytes(bytes, Background::zero);
+  EXPECT_TRUE(values[0].equal(torch::zeros({3})));
+  EXPECT_TRUE(values[1].allclose(torch::tensor({7 / 127.5f - 1, 24 / 127.5f - 1, 24 / 127.5f - 1})));
+  EXPECT_TRUE(values[2].equal(torch::tensor({1.0f, -1.0f, -1.0f})));
+  EXPECT_TRUE(stages::to_bytes(values, Background::zero).equal(bytes));
+}
+
+TEST(Pixels, BackgroundZeroTakesWhatIsNearZeroInAllColoursForTheBackground) {
+  const auto values = torch::tensor({0.5f, -0.5f, 0.0f, /**/ 0.51f, 0.0f, 0.0f}).view({2, 3});
+  const auto bytes = stages::to_bytes(values, Background::zero);
+  EXPECT_TRUE(bytes[0].equal(torch::tensor({6, 24, 24}, torch::kByte)));
+  EXPECT_EQ(bytes[1][0].item<int>(), 193);
+  EXPECT_EQ(bytes[1][1].item<int>(), 128);
+}
+
+TEST(Pixels, BackgroundZeroNeedsThreeColours) {
+  EXPECT_THROW(stages::from_bytes(torch::zeros({4, 1}, torch::kByte), Background::zero), graph::Error);
 }
 
 TEST(Patchify, KeepsEveryPixelAndUnpatchifyPutsItBack) {

@@ -21,6 +21,7 @@
 namespace {
 
 using stages::Action;
+using stages::Background;
 using stages::Clip;
 using stages::Frame;
 using stages::Patches;
@@ -201,7 +202,19 @@ TEST_F(EulerDenoiser, FramesAreRoundedToShadesBeforeTheyAreRemembered) {
   auto denoiser = make();
   denoiser.start();
   const auto x = dream(denoiser, 0);
-  EXPECT_TRUE(x.equal(stages::from_bytes(stages::to_bytes(x))));
+  EXPECT_TRUE(x.equal(stages::from_bytes(stages::to_bytes(x, Background::linear), Background::linear)));
+}
+
+TEST_F(EulerDenoiser, BackgroundZeroRoundsWholePixels) {
+  config.background = "zero";
+  model::save(run.folder() / "w.safetensors", config, model::Mmdit(config).initialise(3));
+  auto denoiser = make();
+  denoiser.start();
+  const auto patches = *denoiser.run<Patches>(0, Turn{torch::ones({1}, torch::kLong)});
+  EXPECT_EQ(patches.background, Background::zero);
+  const auto pixels = patches.x.view({1, 1, 16, 36, 3});
+  EXPECT_TRUE(pixels.equal(stages::from_bytes(stages::to_bytes(pixels, Background::zero), Background::zero)));
+  EXPECT_GT(pixels.eq(0).all(-1).sum().item<int>(), 0);
 }
 
 TEST_F(EulerDenoiser, OneStepIsThePredictionFromNoise) {
@@ -222,8 +235,8 @@ TEST_F(EulerDenoiser, AGameThatBeginsWithFramesIsTheGameThatDreamedThem) {
     two.start();
     std::vector<at::Tensor> frames;
     for (std::uint64_t n = 0; n < 3; ++n) frames.push_back(dream(one, n, 2));
-    const auto pixels = stages::to_bytes(model::unpatchify(at::cat(frames, 1), 24, 24, 6));  // [1,3,C,H,W]
-    const stages::Start start{.frames = pixels[0].permute({0, 2, 3, 1}),
+    const auto values = model::unpatchify(at::cat(frames, 1), 24, 24, 6)[0];  // [3,C,H,W]
+    const stages::Start start{.frames = stages::to_bytes(values.permute({0, 2, 3, 1}), Background::linear),
                               .action = torch::full({3}, 2, torch::kLong)};
     const auto primed = two.run<Patches>(3, Turn{torch::full({1}, 3, torch::kLong), {start}})->x;
     const auto dreamed = dream(one, 3, 3);
@@ -331,7 +344,8 @@ TEST(EncodeFrame, GivesBytesWithTheColoursLast) {
   const auto frame = *Harness("encode_frame").run<Frame>(0, Clip{values, torch::ones({2, 1}, torch::kLong)});
   EXPECT_EQ(frame.pixels.sizes(), (std::vector<std::int64_t>{2, 4, 5, 3}));
   EXPECT_EQ(frame.action.sizes(), (std::vector<std::int64_t>{2}));
-  EXPECT_EQ(frame.pixels[1][2][3][0].item<int>(), stages::to_bytes(values[1][0][0][2][3]).item<int>());
+  EXPECT_EQ(frame.pixels[1][2][3][0].item<int>(),
+            stages::to_bytes(values[1][0][0][2][3], Background::linear).item<int>());
 }
 
 Frame frame_of(int shade, int players = 1) {

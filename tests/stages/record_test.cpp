@@ -62,8 +62,9 @@ at::Tensor actions(at::IntArrayRef sizes) { return torch::randint(-3, 4, sizes, 
 std::vector<Any> nouns() {
   using namespace stages;
   return {
+      Any::of(Episode{torch::ones({3, 2, 2, 3}, torch::kByte), actions({3}), odd_floats({3})}),
       Any::of(Clip{odd_floats({2, 3, 3, 4, 4}), actions({2, 3})}),
-      Any::of(Patches{odd_floats({2, 3, 4, 5}), actions({2, 3}), 24, 12, 6}),
+      Any::of(Patches{odd_floats({2, 3, 4, 5}), actions({2, 3}), 24, 12, 6, Background::zero}),
       // Strides, an empty and an undefined tensor.
       Any::of(
           NoisyPatches{odd_floats({2, 3, 4, 5}).transpose(1, 3), torch::empty({2, 0, 4}), {}, actions({1})}),
@@ -123,7 +124,7 @@ TEST(Pack, BringsEveryNounBackBitForBit) {
   const auto all = nouns();
   ASSERT_EQ(all.size(), std::tuple_size_v<stages::Nouns>);
   for (const auto& noun : all) EXPECT_EQ(memory_of(unpack(stages::pack(noun))), memory_of(noun));
-  const auto report = unpack(stages::pack(all[3]));
+  const auto report = unpack(stages::pack(all[4]));
   EXPECT_TRUE(std::signbit(report.as<stages::Report>().loss));
   EXPECT_EQ(std::bit_cast<std::uint64_t>(report.as<stages::Report>().lr_adam),
             std::bit_cast<std::uint64_t>(nan_with_payload));
@@ -152,10 +153,10 @@ TEST(Pack, HasTheFormThatItsHeaderDescribes) {
 }
 
 TEST(Pack, RefusesWhatDoesNotTravel) {
-  EXPECT_EQ(
-      complaint([] { stages::pack(Any::of(stages::Snapshot{})); }),
-      "Snapshot cannot be recorded or sent; expected one of Action, Clip, Frame, NoisyPatches, Patches, "
-      "Report, Tick, Turn");
+  EXPECT_EQ(complaint([] { stages::pack(Any::of(stages::Snapshot{})); }),
+            "Snapshot cannot be recorded or sent; expected one of Action, Clip, Episode, Frame, "
+            "NoisyPatches, Patches, "
+            "Report, Tick, Turn");
   expect_in(complaint([] { stages::pack(Any::of(3)); }), "int cannot be recorded");
   expect_in(complaint([] { stages::unpack("Snapshot", "\x80", ""); }), "its type is not known here");
 }
