@@ -290,6 +290,8 @@ std::int64_t NpyFile::integer(std::int64_t i) const {
 
 void NpyFile::expect_jumps() const { ::madvise(file_.begin, file_.size, MADV_RANDOM); }
 
+void NpyFile::drop() const { ::madvise(file_.begin, file_.size, MADV_DONTNEED); }
+
 void NpyFile::fetch(std::int64_t offset, std::int64_t bytes) const {
   const auto page = static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
   const auto from = static_cast<std::size_t>(data_ - file_.begin + offset);

@@ -15,8 +15,8 @@
 
 namespace stages {
 
-/// An array in a file, mapped read-only; any thread may read. All errors are graph::Error, one line that names the file, what is
-/// wrong, what was expected and, where it helps, what to do.
+/// An array in a file, mapped read-only; any thread may read. All errors are graph::Error, one line that names the
+/// file, what is wrong, what was expected and, where it helps, what to do.
 class NpyFile {
  public:
   /// Maps the file. Refused: what is no regular file, no .npy file, cut off or too long; Fortran order, big-endian
@@ -42,6 +42,8 @@ class NpyFile {
   void expect_jumps() const;
   /// Begins to read these bytes of the data from disk, without waiting for them.
   void fetch(std::int64_t offset, std::int64_t bytes) const;
+  /// Takes what was read out of the process's memory, where it would count as its own; the page cache keeps it.
+  void drop() const;
 
  private:
   struct Mapping {

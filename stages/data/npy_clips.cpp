@@ -1,13 +1,13 @@
 // npy_clips: an endless source of clips from a dataset's frames.npy and actions.npy.
 //
-// An episode is cut into stretches of T+1 frames, side by side; what is left over at its end is not used. Of a stretch
-// that begins at s, the clip is
+// An episode is cut into stretches of T+1 frames, side by side; what is left over at its end is not used. Of a
+// stretch that begins at s, the clip is
 //
 //   frames  s+1 … s+T       action of clip frame i = 1 + actions[s+i], the action before it
 //
-// as in the reference, which but for that takes the whole file for one episode, so that some of its clips jump from
-// one game into another; here `episode` keeps them apart. Every clip comes once an epoch, in an order drawn for
-// the epoch, and message n is a function of seed and n.
+// as in the reference. That takes the whole file for one episode, so that some of its clips jump from one game
+// into another; here `episode` keeps games apart. Every clip comes once an epoch, in an order drawn for the epoch,
+// and message n is a function of seed and n.
 //
 // The files stay on disk: memory holds the batch alone, whatever their size. rewards.npy may be missing.
 #include <spdlog/spdlog.h>
@@ -75,9 +75,10 @@ struct NpyClips {
     auto* to_action = action.data_ptr<std::int64_t>();
     for (const auto begin : begins) {
       const auto* from = reinterpret_cast<const std::uint8_t*>(pixels->data()) + (begin + 1) * H * W * C;
-      to_frames = std::copy(from, from + T * H * W * C, to_frames);
+      to_frames = std::copy_n(from, T * H * W * C, to_frames);
       for (std::int64_t i = 0; i < T; ++i) *to_action++ = 1 + actions->integer(begin + i);
     }
+    pixels->drop();
     const auto background = background_of(params.model);
     const auto values = from_bytes(frames, background).permute({0, 1, 4, 2, 3});  // [B,T,H,W,C] → [B,T,C,H,W]
     return {values.contiguous(), action, background};
@@ -98,14 +99,11 @@ struct NpyClips {
     if (pixels->dtype() != "|u1")
       pixels->fail("its numbers are '" + pixels->dtype() + "', expected uint8; save array.astype('uint8')");
     pixels->require_dimensions(4, "[N,H,W,C]");
+    const auto is = fmt::format("{}", fmt::join(pixels->shape().begin() + 1, pixels->shape().end(), " x "));
     const auto& model = params.model;
-    const std::vector<std::int64_t> is(pixels->shape().begin() + 1, pixels->shape().end());
-    const std::vector<std::int64_t> expected{model.height, model.width, model.in_channels};
-    const auto text = [](const std::vector<std::int64_t>& size) {
-      return fmt::format("{} x {} x {}", size[0], size[1], size[2]);
-    };
+    const auto expected = fmt::format("{} x {} x {}", model.height, model.width, model.in_channels);
     if (is != expected)
-      pixels->fail("its frames are " + text(is) + ", expected " + text(expected) +
+      pixels->fail("its frames are " + is + ", expected " + expected +
                    "; set model.height, model.width and model.in_channels");
   }
 

@@ -2,10 +2,10 @@
 //
 //   frames   [N,H,W,C] uint8      actions  [N] int64: 0 stay, 1 up, 2 down      rewards  [N] float32
 //
-// They lie under NAME.part until all of them are whole and on disk; then rewards, actions and frames get their names,
-// in this order: where frames.npy is, the dataset is complete. A run that fails, or is stopped before its `stop:`, leaves
-// none. Without a `stop:` Ctrl-C ends the dataset. The two small files are int64 and float32 since the reference's
-// loader hands actions to an embedding as they are.
+// They lie under NAME.part until all of them are whole and on disk; then rewards, actions and frames get their
+// names, in this order: where frames.npy is, the dataset is complete. A run that fails, or is stopped before its
+// `stop:`, leaves none; without a `stop:` Ctrl-C ends the dataset. Actions are int64 since the reference's loader
+// hands them to an embedding as they are.
 #include <spdlog/spdlog.h>
 #include <torch/types.h>
 

@@ -1,6 +1,7 @@
 // unpatchify: put patches together to frames, the inverse of patchify.
 //
-// The patches say their geometry and background themselves: in play it comes with a checkpoint, not from the `model:` block.
+// The patches say their geometry and background themselves: in play these come with a checkpoint, not from the
+// `model:` block.
 #include <torch/types.h>
 
 #include "graph/stage.h"
