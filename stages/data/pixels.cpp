@@ -31,7 +31,9 @@ at::Tensor from_bytes(const at::Tensor& bytes, Background background) {
 at::Tensor to_bytes(const at::Tensor& values, Background background) {
   const auto bytes = ((values + 1) * 127.5).round_().clamp_(0, 255).to(at::kByte);
   if (background == Background::linear) return bytes;
-  return at::where(values.abs().le(0.5).all(-1, true), background_colour(bytes), bytes);
+  // Of the bytes, not of the values, so that doing it twice is doing it once.
+  const auto near_zero = bytes.ge(64).logical_and_(bytes.le(191)).all(-1, true);
+  return at::where(near_zero, background_colour(bytes), bytes);
 }
 
 }  // namespace stages

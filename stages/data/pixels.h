@@ -2,7 +2,7 @@
 //
 //   linear   [0,255] ↔ [-1,1] by x/127.5 - 1
 //   zero     the same, but pixels of the background's colour (6,24,24) become 0 in all colours, as in the
-//            reference. Going back, a pixel whose values all lie within 0.5 of 0 is the background, where the
+//            reference. Going back, a pixel whose bytes all lie in 64…191, within 0.5 of 0, is the background, where the
 //            reference shows grey 128.
 //
 // `zero` suits frames of pure palette colours. On anti-aliased ones it jumps: one shade off the background is

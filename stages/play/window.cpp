@@ -6,7 +6,7 @@
 //
 // Guidance and steps are live parameters of the stage that `controls` names. Pixels stay square and sharp: they
 // are scaled by a whole number to what fits into the window. Of several held keys the one pressed last counts.
-#include <spdlog/fmt/fmt.h>
+#include <spdlog/spdlog.h>
 
 #include <chrono>
 #include <deque>
@@ -131,6 +131,7 @@ struct Window {
   void set(const graph::Context& context, const std::string& parameter, int value) {
     if (value < 1) return;
     context.run->set(params.controls, parameter, std::to_string(value));
+    spdlog::info("{} of {} is now {}", parameter, params.controls, value);
     draw(context);  // a paused game shows it too
   }
 

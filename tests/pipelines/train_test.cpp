@@ -116,23 +116,6 @@ TEST(Play, AVideoThatFillsTheDiskIsAnErrorAndLeavesNoFinishedName) {
   EXPECT_FALSE(std::filesystem::exists(disk / "video.mp4"));
 }
 
-TEST(Play, OpensAWindowAndEndsWithQ) {
-  if (!std::getenv("DISPLAY")) GTEST_SKIP() << "no display; tools/test brings one";
-  if (std::system("command -v xdotool >/dev/null") != 0) GTEST_SKIP() << "no xdotool";
-  const Folder runs;
-  ASSERT_EQ(run(tiny(runs, {"--set", "stop.steps=2"})).code, 0);
-  Process process({"pipelines/play.yaml", "--set", "denoise.checkpoint=" + (runs / "t").string(), "--set",
-                   "window.title=worldline-window-test"});
-  ASSERT_TRUE(process.printed("playing")) << process.output();
-  ASSERT_EQ(
-      std::system("timeout 20 xdotool search --sync --name worldline-window-test windowfocus --sync key Up"),
-      0)
-      << process.output();
-  std::this_thread::sleep_for(500ms);
-  ASSERT_EQ(std::system("xdotool search --name worldline-window-test windowfocus key q"), 0);
-  EXPECT_EQ(process.wait(5s), 0) << process.output();
-}
-
 TEST(Play, ADisplayThatDoesNotAnswerIsNoDisplay) {
   const Folder runs;
   const std::string old = std::getenv("DISPLAY") ? std::getenv("DISPLAY") : "";

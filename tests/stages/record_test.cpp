@@ -192,7 +192,7 @@ TEST(Unpack, GivesAValueOrALineForEveryFlippedBit) {
 
 TEST(Unpack, TakesNoMemoryForWhatIsOnlyAnnounced) {
   const auto turn = [](const std::string& tensor) {
-    return "\x81\xa6"
+    return "\x82\xa6starts\x90\xa6"
            "action" +
            tensor;
   };
@@ -222,7 +222,7 @@ TEST(Unpack, TakesNoMemoryForWhatIsOnlyAnnounced) {
                   "abc"),
             "not one msgpack map");
   expect_in(wrong("\x80"), "Turn: field 'action': missing");
-  expect_in(wrong("\x82\xa6"
+  expect_in(wrong("\x83\xa6starts\x90\xa6"
                   "action" +
                   tensor("\x91\x08") + "\xa3new\x01"),
             "fields that are not known");
