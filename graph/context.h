@@ -19,6 +19,8 @@ class Run {
   /// Closes the sources and asks long calls to return early; what is under way is drained.
   virtual void stop() = 0;
   virtual std::stop_token stop_token() const = 0;
+  /// Whether some stage has thrown. What arrives after that may be incomplete.
+  virtual bool failed() const = 0;
   /// 0…1: how much of `stop:` is done when message `number` leaves its source; 0 for endless runs.
   virtual double progress(std::uint64_t number) const = 0;
   /// Whether `stop:` says when the run ends.

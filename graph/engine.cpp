@@ -78,6 +78,7 @@ class Engine::Impl final : public Run {
     close_sources();
   }
   std::stop_token stop_token() const override { return stop_.get_token(); }
+  bool failed() const override { return failed_.load(std::memory_order_relaxed); }
   bool ends() const override { return plan_.stop.steps || plan_.stop.minutes; }
   std::uint64_t steps() const override { return plan_.stop.steps.value_or(0); }
   std::uint64_t first() const override { return options_.first; }
@@ -578,8 +579,6 @@ class Engine::Impl final : public Run {
     for (std::size_t i = 0; i < nodes_.size(); ++i)
       if (!heard[i] && nodes_[i]->is_source()) close_source(*nodes_[i]);
   }
-
-  bool failed() const { return failed_.load(std::memory_order_relaxed); }
 
   void fail(Node& node, const char* hook, std::string text) {
     node.failed = true;

@@ -21,7 +21,7 @@ namespace fs = std::filesystem;
 struct Options {
   graph::Request request;
   std::string name;
-  fs::path runs = "experiments";
+  fs::path runs;
   double quiet = 10;
 };
 
@@ -72,18 +72,24 @@ int start(Options options) {
                          ": no stage of this pipeline writes, so there is no folder to name");
     return run(pipeline, options, nullptr, {});
   }
-  const auto folder = RunFolder::make(options.runs, options.name, pipeline);
-  const int code = run(pipeline, options, &folder, {});
+  const auto folder =
+      RunFolder::make(options.runs.empty() ? "experiments" : options.runs, options.name, pipeline);
   // A run that failed before it wrote anything of its own leaves no folder behind.
-  if (code != 0) folder.remove_if_unused();
-  return code;
+  try {
+    const int code = run(pipeline, options, &folder, {});
+    if (code != 0) folder.remove_if_unused();
+    return code;
+  } catch (...) {
+    folder.remove_if_unused();
+    throw;
+  }
 }
 
 int go_on(Options options) {
   const fs::path path = options.request.file;
-  if (!options.name.empty() || options.request.headless)
+  if (!options.name.empty() || !options.runs.empty() || options.request.headless)
     throw graph::Error(path.generic_string() +
-                       " is a run that goes on: --name and --headless are for new ones");
+                       " is a run that goes on: --name, --runs and --headless are for new ones");
   options.request.file = path / "pipeline.yaml";
   if (!fs::exists(options.request.file))
     throw graph::Error(path.generic_string() + " is no run folder: it has no pipeline.yaml");
@@ -94,7 +100,6 @@ int go_on(Options options) {
     throw graph::Error(path.generic_string() + ": its pipeline keeps nothing to go on from; `./run " +
                        options.request.file.generic_string() + "` runs it anew");
   const auto folder = RunFolder::reopen(path);
-  if (graph::to_yaml(before.merged) != graph::to_yaml(now.merged)) folder.write(now);
   const auto reached = stages::reached(path);
   const bool done = (now.stop.steps && reached.step >= *now.stop.steps) ||
                     (now.stop.minutes && reached.seconds >= 60 * *now.stop.minutes);
@@ -104,6 +109,14 @@ int go_on(Options options) {
     return 0;
   }
   spdlog::info("going on from step {}", reached.step);
+  for (const auto& edge : now.edges)
+    if (edge.feedback > 1 && reached.step > 0)
+      spdlog::warn(
+          "with feedback: {} the first steps see newer weights than they would have: the run goes on, but "
+          "not "
+          "bit for bit",
+          edge.feedback);
+  if (graph::to_yaml(before.merged) != graph::to_yaml(now.merged)) folder.write(now);
   return run(now, options, &folder, reached);
 }
 
@@ -116,7 +129,8 @@ void add_pipeline(CLI::App& app, Verb& chosen) {
   add_request(*command, options->request);
   command->add_flag("--headless", options->request.headless, "the pipeline's form without a display");
   command->add_option("--name", options->name, "of the run's folder; else date and time");
-  command->add_option("--runs", options->runs, "the folder around run folders")->capture_default_str();
+  command->add_option("--runs", options->runs, "the folder around new run folders; else experiments")
+      ->check([](const std::string& text) { return text.empty() ? "is empty; expected a folder" : ""; });
   command->add_option("--quiet", options->quiet, "seconds without a movement until the watchdog speaks")
       ->capture_default_str()
       ->check(CLI::Range(0.1, 86400.0));

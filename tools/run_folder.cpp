@@ -97,9 +97,9 @@ RunFolder RunFolder::make(const fs::path& runs, const std::string& given, const 
   if (given.starts_with('.') || !std::ranges::all_of(given, plain))
     throw graph::Error("--name " + given +
                        ": expected letters, digits and - _ . alone; --runs chooses the folder around it");
-  if (runs.empty()) throw graph::Error("--runs is empty; expected a folder");
   std::error_code code;
   fs::create_directories(runs, code);
+  if (code) fail(runs, code.message());
   auto temporary = (runs / ".new-XXXXXX").string();
   if (!mkdtemp(temporary.data())) fail(runs, std::strerror(errno));
   try {

@@ -84,7 +84,8 @@ struct NpyWriterStage {
 
   void finish(const graph::Context& context) {
     if (!files) return;
-    const bool unfinished = context.stopping() && (!context.run || context.run->ends());
+    const bool unfinished =
+        context.stopping() && (!context.run || context.run->ends() || context.run->failed());
     if (frames == 0 || unfinished) {
       files.reset();
       spdlog::warn("stopped after {} frames: no dataset is left", frames);

@@ -4,7 +4,8 @@
 //   recorded: {type: record, from: {stage: noise, when_full: drop_oldest, capacity: 256}}       nothing is held up
 //
 // The file has its name only when it is complete; until then, and for ever when the run is killed, it ends in
-// .part. What the edge dropped is counted at the end of the file.
+// .part. What the edge dropped is counted at the end of the file. A training run that goes on from step 500 adds a
+// recorded-000500.rec.
 #include <spdlog/spdlog.h>
 
 #include <chrono>
@@ -26,6 +27,12 @@ struct Record {
     graph::require(context.run != nullptr, "record needs a run");
     path = params.path;
     if (path.empty()) path = context.run->folder() / (context.stage + ".rec");
+    // A run that goes on leaves what it recorded before.
+    if (const auto number = context.run->first(); number > 0)
+      path.replace_filename(
+          fmt::format("{}-{:06}{}", path.stem().string(), number, path.extension().string()));
+    if (std::filesystem::is_regular_file(path))
+      throw graph::Error(path.generic_string() + " exists; choose another path, or remove it");
     writer.emplace(path);
   }
 
@@ -43,6 +50,7 @@ struct Record {
   }
 
   void finish(const graph::Context& context) {
+    if (context.run->failed()) return;  // messages are missing; the .part says so
     if (messages == 0) begin("", context);
     const auto counts = context.run->edges_into(context.stage).at(0).counts;
     writer->end({messages, counts.arrived, counts.dropped});

@@ -104,6 +104,12 @@ RecordingWriter::RecordingWriter(fs::path path)
     : path_(in_folder(std::move(path))), file_(part_of(path_), O_WRONLY | O_CREAT) {
   if (::flock(file_.descriptor(), LOCK_EX | LOCK_NB) != 0)
     file_.fail("another recorder is writing it; give each a path of its own");
+  // Between opening and locking, the recorder that held the lock may have given the file its name.
+  struct stat mine {
+  }, named{};
+  if (::fstat(file_.descriptor(), &mine) != 0 || ::stat(file_.path().c_str(), &named) != 0 ||
+      mine.st_ino != named.st_ino)
+    file_.fail("another recorder has just written it");
   if (::ftruncate(file_.descriptor(), 0) != 0) file_.fail_errno("cannot write");
 }
 

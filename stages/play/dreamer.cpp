@@ -101,6 +101,9 @@ void Dreamer::begin(Game& game, const Start& start) const {
   game.stale = true;
   if (!start.frames.defined()) return;
   const auto& sizes = network_->config();
+  graph::require(start.frames.dim() == 4 && start.frames.scalar_type() == at::kByte &&
+                     start.action.defined() && start.action.numel() == start.frames.size(0),
+                 "a game begins with frames [n,H,W,C] uint8 and an action for each");
   const auto shape = start.frames.sizes();  // [n,H,W,C]
   if (shape[1] != sizes.height || shape[2] != sizes.width || shape[3] != sizes.in_channels)
     throw graph::Error(
@@ -156,19 +159,20 @@ void Dreamer::follow(const DreamParams& params, const std::string& stage) {
       auto file = loading_.get();
       graph::require(file.config == network_->config(), "its model is another than the one that is playing");
       weights_ = file.parameters.to(device_, at::kFloat);
+      path_ = loading_path_;
       for (auto& game : games_) game.stale = true;
       spdlog::info("now playing {}", path_.generic_string());
     } else if (now - looked_ >= std::chrono::seconds(1)) {
       looked_ = now;
       const auto newest = find_checkpoint(params.checkpoint, stage + ".checkpoint");
       if (newest == path_) return;
-      path_ = newest;
+      loading_path_ = newest;
       loading_ = std::async(std::launch::async, [newest] { return model::load(newest); });
     }
   } catch (const std::exception& error) {
     // A run that was moved or broken ends no game; once is enough to say so.
     if (std::exchange(complaint_, error.what()) != error.what())
-      spdlog::warn("cannot follow {}: {}", path_.generic_string(), error.what());
+      spdlog::warn("cannot follow {}: {}", params.checkpoint, error.what());
   }
 }
 

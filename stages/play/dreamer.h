@@ -97,7 +97,7 @@ class Dreamer {
   model::Parameters weights_;
   std::vector<Game> games_;  // one a player
 
-  std::filesystem::path path_;
+  std::filesystem::path path_, loading_path_;
   std::chrono::steady_clock::time_point looked_;
   std::future<model::WeightsFile> loading_;
   std::string complaint_;

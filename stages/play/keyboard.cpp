@@ -21,23 +21,30 @@ Owned<Reply> own(Reply* reply) {
 }
 
 // X11 has the printable ASCII characters at their own codes. Source: X11/keysymdef.h
-const std::map<std::string, int> named{{"Up", 0xff52},    {"Down", 0xff54},     {"Left", 0xff51},
-                                       {"Right", 0xff53}, {"space", ' '},       {"Return", 0xff0d},
-                                       {"Tab", 0xff09},   {"BackSpace", 0xff08}};
+const std::map<std::string, int> named{{"Up", 0xff52},       {"Down", 0xff54},   {"Left", 0xff51},
+                                       {"Right", 0xff53},    {"Return", 0xff0d}, {"Tab", 0xff09},
+                                       {"BackSpace", 0xff08}};
 
 }  // namespace
 
 int key_symbol(const std::string& name) {
-  if (name.size() == 1 && name[0] > ' ' && name[0] <= '~') return name[0];
+  if (name.size() == 1 && name[0] > ' ' && name[0] <= '~') return pressed_symbol(name[0]);
   if (const auto found = named.find(name); found != named.end()) return found->second;
   std::vector<std::string> names;
   for (const auto& each : named) names.push_back(each.first);
   throw graph::Error("unknown key '" + name + "'; expected a character or " + graph::join(names, " | "));
 }
 
+int pressed_symbol(int key) {
+  if (key >= 'A' && key <= 'Z') return key - 'A' + 'a';
+  if (key == '\r' || key == '\n') return 0xff0d;
+  return key == '\t' || key == '\b' ? 0xff00 + key : key;
+}
+
 Keyboard::Keyboard() : connection_(xcb_connect(nullptr, nullptr), xcb_disconnect) {
   auto* connection = connection_.get();
-  graph::require(xcb_connection_has_error(connection) == 0, "no X display answers (DISPLAY)");
+  graph::require(xcb_connection_has_error(connection) == 0,
+                 "no X display answers (DISPLAY); run with --headless for a video file");
   const auto* setup = xcb_get_setup(connection);
   const auto first = setup->min_keycode;
   const auto count = static_cast<std::uint8_t>(setup->max_keycode - first + 1);

@@ -14,9 +14,12 @@ struct xcb_connection_t;
 
 namespace stages {
 
-/// The X11 key symbol of "w", "5", "Up", "Down", "Left", "Right", "space", "Return", "Tab" or "BackSpace", which is
-/// what cv::waitKeyEx() returns under X11. Throws graph::Error for other words.
+/// The X11 key symbol of "w", "5", "Up", "Down", "Left", "Right", "Return", "Tab" or "BackSpace"; capitals are their
+/// small letters. Throws graph::Error for other words.
 int key_symbol(const std::string& name);
+
+/// The symbol of what cv::waitKeyEx() returned: some keys come as their ASCII codes. -1 for none.
+int pressed_symbol(int key);
 
 /// One thread. Connects to $DISPLAY.
 class Keyboard {

@@ -17,6 +17,7 @@ struct PongPrimer {
   struct Params {
     std::int64_t frames = 64;
     std::int64_t height = 24, width = 24;
+    std::string render = "area";
     std::uint64_t seed = 0;
   };
 
@@ -29,8 +30,10 @@ struct PongPrimer {
   void prime(Start& start) const {
     const auto n = params.frames, H = params.height, W = params.width;
     // The first frame answers to no action and is left out.
-    const pong::EpisodeParams sizes{.length = static_cast<int>(n + 1),
-                                    .size = {static_cast<int>(H), static_cast<int>(W)}};
+    const pong::EpisodeParams sizes{
+        .length = static_cast<int>(n + 1),
+        .size = {static_cast<int>(H), static_cast<int>(W)},
+        .rendering = params.render == "point" ? pong::Rendering::point : pong::Rendering::area};
     const auto player = static_cast<std::uint64_t>(start.player);
     const auto episode =
         pong::make_episode(pong::mix(params.seed, purpose), pong::mix(player, start.game), sizes);
@@ -59,6 +62,8 @@ const bool registered =
         .unit("px")
         .param("width", &P::width, "of a frame, as the model dreams it", graph::between(1, 4096))
         .unit("px")
+        .param("render", &P::render, "shades at the edges, or palette colours alone; as in training",
+               graph::one_of({"area", "point"}))
         .shared("seed", &P::seed, "same seed, same games")
         .add();
 

@@ -14,10 +14,10 @@
 #include <opencv2/highgui.hpp>
 #include <opencv2/imgproc.hpp>
 #include <optional>
+#include <string_view>
 
 #include "graph/stage.h"
 #include "stages/play/actions.h"
-#include "stages/play/display.h"
 #include "stages/play/image.h"
 #include "stages/play/keyboard.h"
 #include "stages/types.h"
@@ -39,11 +39,14 @@ struct Window {
   };
 
   void start(const graph::Context& context) {
-    for (const auto& [name, action] : params.keys) keys.push_back({key_symbol(name), action_of(action)});
+    for (const auto& [name, action] : params.keys) {
+      keys.push_back({key_symbol(name), action_of(action)});
+      if (own_keys.find(name) != std::string_view::npos)
+        throw graph::Error("keys: '" + name + "' is the window's own; choose another");
+    }
     if (!params.controls.empty())
       for (const auto* parameter : {"guidance", "steps"}) control(context, parameter);
-    // Qt ends the whole process where there is no display, so it must not be asked.
-    graph::require(has_display(), "no X display answers (DISPLAY); run with --headless for a video file");
+    // Comes before OpenCV: Qt ends the whole process where there is no display.
     keyboard.emplace();
     cv::namedWindow(params.title, cv::WINDOW_NORMAL | cv::WINDOW_FREERATIO | cv::WINDOW_GUI_NORMAL);
   }
@@ -56,7 +59,7 @@ struct Window {
   }
 
   std::optional<Action> idle(const graph::Context& context) {
-    const int key = cv::waitKeyEx(1);
+    const int key = pressed_symbol(cv::waitKeyEx(1));
     const bool closed = newest && cv::getWindowProperty(params.title, cv::WND_PROP_VISIBLE) < 1;
     if (key == 'q' || key == escape || closed) {
       context.stop();
@@ -129,12 +132,16 @@ struct Window {
   }
 
   void set(const graph::Context& context, const std::string& parameter, int value) {
-    if (value < 1) return;
-    context.run->set(params.controls, parameter, std::to_string(value));
-    spdlog::info("{} of {} is now {}", parameter, params.controls, value);
+    try {
+      context.run->set(params.controls, parameter, std::to_string(value));
+      spdlog::info("{} of {} is now {}", parameter, params.controls, value);
+    } catch (const graph::Error& error) {
+      spdlog::warn(error.what());  // out of range, which ends no game
+    }
     draw(context);  // a paused game shows it too
   }
 
+  static constexpr std::string_view own_keys = "123456789[]rq";
   static constexpr int escape = 27, strip = 24;
   static constexpr std::int64_t stay = 1;
 

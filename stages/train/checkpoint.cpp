@@ -12,11 +12,13 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 #include <optional>
 
 #include "graph/stage.h"
+#include "stages/find_checkpoint.h"
 #include "stages/model/safetensors.h"
 #include "stages/model/train_state_file.h"
 #include "stages/train/resume_file.h"
@@ -49,7 +51,8 @@ std::optional<N> number(const model::Facts& facts, const std::string& key) {
   N value{};
   const auto* end = fact->second.data() + fact->second.size();
   const auto [at, code] = std::from_chars(fact->second.data(), end, value);
-  return code == std::errc{} && at == end ? std::optional(value) : std::nullopt;
+  return code == std::errc{} && at == end && std::isfinite(static_cast<double>(value)) ? std::optional(value)
+                                                                                       : std::nullopt;
 }
 
 struct Checkpoint {
@@ -63,7 +66,7 @@ struct Checkpoint {
     graph::require(context.run != nullptr, "checkpoint needs a run folder");
     folder = context.run->folder() / "checkpoints";
     fs::create_directories(folder);
-    read_folder();
+    read_folder(static_cast<std::int64_t>(context.run->first()));
   }
 
   void operator()(const Snapshot& snapshot, const graph::Context& context) {
@@ -79,16 +82,17 @@ struct Checkpoint {
     const auto& state = *newest.state;
     Saved entry{fmt::format("step-{:06}.safetensors", state.step), state.step, newest.val_loss};
     model::Facts facts{{"step", std::to_string(state.step)}};
-    if (newest.val_loss) facts["val_loss"] = fmt::format("{}", *newest.val_loss);
+    if (entry.val_loss && !std::isfinite(*entry.val_loss)) entry.val_loss.reset();
+    if (entry.val_loss) facts["val_loss"] = fmt::format("{}", *entry.val_loss);
     model::save(folder / entry.file, params.model, state.ema.empty() ? state.weights : state.ema, facts);
     facts["seconds"] = fmt::format("{}", context.run->elapsed());
     model::save_train_state(resume_file(context.run->folder()), params.model, state, facts);
     saved = state.step;
     std::erase_if(all, [&](const Saved& old) { return old.file == entry.file; });
-    all.push_back(std::move(entry));
+    all.push_back(entry);
     prune();
     write_index();
-    spdlog::info("saved {}", (folder / all_latest().file).generic_string());
+    spdlog::info("saved {}", (folder / entry.file).generic_string());
   }
 
   const Saved& all_latest() const { return *std::ranges::max_element(all, {}, &Saved::step); }
@@ -115,15 +119,15 @@ struct Checkpoint {
                 nlohmann::ordered_json{{"latest", all_latest().file}, {"best_first", list}}.dump(1) + "\n");
   }
 
-  // What other runs of the process have left. Files that are no weights are let alone.
-  void read_folder() {
+  // What earlier processes have left. Files under names of somebody's own are let alone, and so are weights of steps
+  // to come, which a kill may have left behind: they will be written again.
+  void read_folder(std::int64_t first) {
     for (const auto& file : fs::directory_iterator(folder)) {
       const auto name = file.path().filename().string();
-      if (!name.starts_with("step-") || !name.ends_with(".safetensors")) continue;
+      const auto step = checkpoint_step(name);
+      if (!step || *step > first) continue;
       try {
-        const auto facts = model::read_metadata(file.path());
-        if (const auto step = number<std::int64_t>(facts, "step"))
-          all.push_back({name, *step, number<double>(facts, "val_loss")});
+        all.push_back({name, *step, number<double>(model::read_metadata(file.path()), "val_loss")});
       } catch (const std::exception& error) {
         spdlog::warn("not in the index: {}", error.what());
       }

@@ -42,12 +42,14 @@ struct Metrics {
   // Keeps whole lines of steps up to `last`; the process may have been killed in the middle of one.
   static void take_back(const std::filesystem::path& path, std::uint64_t last) {
     std::ifstream old(path);
+    const bool opened = old.is_open();
     std::string kept;
     for (std::string line; std::getline(old, line);) {
       const auto json = nlohmann::json::parse(line, nullptr, false);
       const bool whole = json.is_object() && json.contains("step") && json["step"].is_number_unsigned();
       if (whole && json["step"].get<std::uint64_t>() <= last) kept += line + '\n';
     }
+    if (!opened || old.bad()) throw graph::Error("cannot read " + path.generic_string());
     write_whole(path, kept);
   }
 

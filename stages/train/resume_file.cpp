@@ -10,6 +10,13 @@
 
 namespace stages {
 
+namespace {
+
+constexpr std::uint64_t most_steps = std::uint64_t{1} << 48;
+constexpr double most_seconds = 1e9;  // thirty years
+
+}  // namespace
+
 std::filesystem::path resume_file(const std::filesystem::path& run_folder) {
   return run_folder / "checkpoints" / "resume.safetensors";
 }
@@ -30,6 +37,10 @@ Reached reached(const std::filesystem::path& run_folder) {
   Reached all;
   read("step", all.step);
   read("seconds", all.seconds);
+  if (all.step > most_steps || !(all.seconds < most_seconds))
+    throw std::runtime_error(path.string() +
+                             ": its step or seconds are out of range, expected the state of a "
+                             "training run");
   return all;
 }
 

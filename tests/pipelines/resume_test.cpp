@@ -5,9 +5,11 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
+#include <set>
 #include <thread>
 
 #include "stages/model/train_state_file.h"
+#include "stages/train/resume_file.h"
 #include "tests/pipelines/process.h"
 
 namespace {
@@ -44,6 +46,10 @@ void expect_same_state(const std::filesystem::path& a, const std::filesystem::pa
         << one.state->weights.names[i];
     ASSERT_TRUE(one.state->ema.tensors[i].equal(two.state->ema.tensors[i])) << one.state->weights.names[i];
     ASSERT_TRUE(one.state->first[i].equal(two.state->first[i])) << one.state->weights.names[i];
+    ASSERT_EQ(one.state->second[i].defined(), two.state->second[i].defined());
+    if (one.state->second[i].defined()) {
+      ASSERT_TRUE(one.state->second[i].equal(two.state->second[i])) << one.state->weights.names[i];
+    }
   }
 }
 
@@ -76,6 +82,8 @@ TEST(Resume, AnInterruptedRunEndsAtTheWeightsOfTheOneThatWasNot) {
   const auto longer = run({(cut / "t").string(), "--set", "stop.steps=65"});
   EXPECT_EQ(longer.code, 0) << longer.output;
   expect_a_line_a_step(cut / "t", 65);
+  // Shorter changes nothing, not what is written down either.
+  EXPECT_EQ(run({(cut / "t").string(), "--set", "stop.steps=9"}).code, 0);
   // What was changed is written down, so the next time it is what the run is.
   EXPECT_NE(run({(cut / "t").string()}).output.find("is done, at step 65"), std::string::npos);
 }
@@ -166,28 +174,27 @@ TEST(FullDisk, AFolderThatCannotBeMadeIsOneLine) {
 
 // Slow: `tools/test --all`.
 TEST(ResumeSlow, KilledTwentyTimesItEndsAtTheWeightsOfTheUndisturbedRun) {
-  constexpr int steps = 400;
+  constexpr int steps = 1500;
   const Folder whole, killed;
   ASSERT_EQ(run(tiny(whole.string(), steps)).code, 0);
   std::mt19937 random(7);
-  int kills = 0, runs = 0;
-  for (bool done = false; !done; ++runs) {
-    ASSERT_LT(runs, 60);
+  std::set<std::uint64_t> reached;
+  for (int kills = 0;; ++kills) {
     const bool exists = std::filesystem::exists(killed / "t");
     Process process(exists ? std::vector<std::string>{(killed / "t").string()}
                            : tiny(killed.string(), steps));
     if (kills == 20) {
       ASSERT_EQ(process.wait(), 0) << process.output();
-      done = true;
       break;
     }
     std::this_thread::sleep_for(std::chrono::milliseconds(200 + random() % 1500));
     process.signal(SIGKILL);
     process.wait();
-    ++kills;
-    ASSERT_EQ(process.output().find("error"), std::string::npos) << process.output();
+    ASSERT_EQ(process.output().find("is done"), std::string::npos) << "it was too short for twenty kills";
+    reached.insert(stages::reached(killed / "t").step);
   }
-  EXPECT_EQ(kills, 20);
+  // The kills fell into the training, not before it.
+  EXPECT_GT(reached.size(), 5u);
   expect_same_state(whole / "t", killed / "t");
   expect_a_line_a_step(killed / "t", steps);
 }

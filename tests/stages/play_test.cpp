@@ -267,22 +267,32 @@ TEST_F(EulerDenoiser, GuidanceOneIsNoneAndMoreLeansTowardsTheAction) {
   EXPECT_FALSE(a.allclose(n, 1e-4, 1e-4));
 }
 
+// The last frames of a game as the beginning of another.
+struct Remembered {
+  void add(const at::Tensor& x, std::int64_t action) {
+    const auto values = model::unpatchify(x, 24, 24, 6)[0];  // [1,C,H,W]
+    frames.push_back(stages::to_bytes(values.permute({0, 2, 3, 1}), Background::linear));
+    actions.push_back(action);
+    if (frames.size() > 3) {
+      frames.erase(frames.begin());
+      actions.erase(actions.begin());
+    }
+  }
+  stages::Start start() const { return {.frames = at::cat(frames), .action = torch::tensor(actions)}; }
+
+  std::vector<at::Tensor> frames;
+  std::vector<std::int64_t> actions;
+};
+
 TEST_F(EulerDenoiser, GuidanceMayChangeWhileTheGameGoesOn) {
-  // It leaves 1 with a memory made anew, which inside the window is the one it would have had.
-  auto always = make(", commit: clean, guidance: 2"), later = make(", commit: clean, guidance: 2");
-  always.start();
-  later.start();
-  dream(always, 0, 2);
-  dream(later, 0, 2);
-  later.set("guidance", "1");
-  const stages::Start again{.frames = torch::full({2, 24, 24, 3}, 90, torch::kByte),
-                            .action = torch::full({2}, 3, torch::kLong)};
-  const Turn turn{torch::full({1}, 2, torch::kLong), {again}};
-  always.set("guidance", "1");
-  EXPECT_TRUE(always.run<Patches>(1, turn)->x.equal(later.run<Patches>(1, turn)->x));
-  always.set("guidance", "2");
-  later.set("guidance", "2");
-  EXPECT_TRUE(dream(always, 2).equal(dream(later, 2)));
+  auto game = make(", guidance: 1"), guided = make(", guidance: 2");
+  game.start();
+  guided.start();
+  Remembered past;
+  for (std::uint64_t n = 0; n < 3; ++n) past.add(dream(game, n, 2), 2);
+  game.set("guidance", "2");
+  const Turn turn{torch::full({1}, 3, torch::kLong), {past.start()}};
+  EXPECT_TRUE(dream(game, 3, 3).equal(guided.run<Patches>(3, turn)->x));
 }
 
 TEST_F(EulerDenoiser, FollowsTheNewestWeightsOfItsRun) {
@@ -302,16 +312,28 @@ TEST_F(EulerDenoiser, FollowsTheNewestWeightsOfItsRun) {
   dream(following, 0);
   dream(staying, 0);
   save(4, "step-000002.safetensors");
-  bool changed = false;
-  for (std::uint64_t n = 1; n < 400 && !changed; ++n) {
-    changed = !dream(following, n).equal(dream(staying, n));
+  Remembered past;
+  for (std::uint64_t n = 1; n < 400; ++n) {
+    const auto x = dream(following, n);
+    if (!x.equal(dream(staying, n))) {
+      // The new weights remember the frames that the old ones dreamed.
+      auto fresh = follower("");
+      fresh.start();
+      EXPECT_TRUE(x.equal(fresh.run<Patches>(n, Turn{torch::ones({1}, torch::kLong), {past.start()}})->x));
+      return;
+    }
+    past.add(x, 1);
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
-  EXPECT_TRUE(changed);
-  EXPECT_THROW(Harness("euler_denoiser",
-                       "{follow: true, checkpoint: " + (folder / "step-000001.safetensors").string() + "}")
-                   .start(),
-               graph::Error);
+  FAIL() << "the new weights did not come";
+}
+
+TEST_F(EulerDenoiser, OnlyARunCanBeFollowed) {
+  const auto folder = run.folder();
+  EXPECT_THROW(
+      Harness("euler_denoiser", "{follow: true, checkpoint: " + (folder / "w.safetensors").string() + "}")
+          .start(),
+      graph::Error);
 }
 
 TEST_F(EulerDenoiser, SaysWhatToDoWithoutACheckpoint) {
@@ -330,8 +352,9 @@ TEST(FindCheckpoint, TakesTheNewestOfARunFolder) {
   EXPECT_THROW(stages::find_checkpoint(run.folder().string(), "denoise"), graph::Error);
   std::filesystem::create_directories(folder);
   EXPECT_THROW(stages::find_checkpoint(run.folder().string(), "denoise"), graph::Error);
-  for (const auto* name : {"step-000500.safetensors", "step-1000000.safetensors", "step-999999.safetensors",
-                           "step-2000000.safetensors.tmp", "other.safetensors"})
+  for (const auto* name :
+       {"step-000500.safetensors", "step-1000000.safetensors", "step-999999.safetensors",
+        "step-2000000.safetensors.tmp", "step-3000000-copy.safetensors", "other.safetensors"})
     std::fclose(std::fopen((folder / name).c_str(), "w"));
   EXPECT_EQ(stages::find_checkpoint(run.folder().string(), "denoise"), folder / "step-1000000.safetensors");
   EXPECT_EQ(stages::find_checkpoint((folder / "other.safetensors").string(), "denoise"),
@@ -389,12 +412,19 @@ TEST(VideoFile, RefusesOtherFormats) {
 TEST(Keyboard, KnowsKeysByName) {
   EXPECT_EQ(stages::key_symbol("w"), 'w');
   EXPECT_EQ(stages::key_symbol("Up"), 0xff52);
+  EXPECT_EQ(stages::key_symbol("W"), 'w');
+  // Qt's codes for some keys are not X11's.
+  EXPECT_EQ(stages::pressed_symbol('\r'), stages::key_symbol("Return"));
+  EXPECT_EQ(stages::pressed_symbol('\t'), stages::key_symbol("Tab"));
+  EXPECT_EQ(stages::pressed_symbol('\b'), stages::key_symbol("BackSpace"));
+  EXPECT_EQ(stages::pressed_symbol(-1), -1);
   EXPECT_THROW(stages::key_symbol("Upp"), graph::Error);
 }
 
 TEST(Window, RefusesKeysAndActionsThatAreNone) {
   EXPECT_THROW(Harness("window", "{keys: {Upp: up}}").start(), graph::Error);
   EXPECT_THROW(Harness("window", "{keys: {w: left}}").start(), graph::Error);
+  EXPECT_THROW(Harness("window", "{keys: {r: up}}").start(), graph::Error);
 }
 
 TEST(Window, WithoutADisplaySaysWhatToDo) {

@@ -298,7 +298,36 @@ TEST_F(Recordings, BringEveryNounBackBitForBit) {
     EXPECT_EQ(memory_of(*replay.run<Any>(1)), memory_of(noun));
     replay.run<Any>(2);
     EXPECT_TRUE(replay.ended());
+    fs::remove(path());
   }
+}
+
+TEST_F(Recordings, AreNotOverwritten) {
+  Harness first("record", "{path: " + path().string() + "}", "{}", &run);
+  first.start();
+  first.run<>(0, turn(1));
+  first.finish();
+  const auto size = fs::file_size(path());
+  Harness second("record", "{path: " + path().string() + "}", "{}", &run);
+  expect_in(complaint([&] { second.start(); }), "exists; choose another path");
+  // A run that goes on has a name of its own for what it adds.
+  run.first_number = 4;
+  Harness third("record", "{path: " + path().string() + "}", "{}", &run);
+  third.start();
+  third.run<>(4, turn(2));
+  third.finish();
+  EXPECT_EQ(fs::file_size(path()), size);
+  EXPECT_TRUE(fs::exists(path().parent_path() / "x-000004.rec"));
+}
+
+TEST_F(Recordings, OfARunThatFailedHaveNoEnd) {
+  Harness record("record", "{path: " + path().string() + "}", "{}", &run);
+  record.start();
+  record.run<>(0, turn(1));
+  run.broken = true;
+  record.finish();
+  EXPECT_FALSE(fs::exists(path()));
+  EXPECT_TRUE(fs::exists(path().string() + ".part"));
 }
 
 TEST_F(Recordings, KeepNumbersPipelineAndCounts) {

@@ -25,6 +25,7 @@ class RunStub : public graph::Run {
 
   void stop() override { stop_.request_stop(); }
   std::stop_token stop_token() const override { return stop_.get_token(); }
+  bool failed() const override { return broken; }
   double progress(std::uint64_t number) const override {
     return static_cast<double>(number) / static_cast<double>(length);
   }
@@ -44,6 +45,7 @@ class RunStub : public graph::Run {
 
   std::uint64_t length = 100, first_number = 0;
   double seconds = 0;
+  bool broken = false;
   std::map<std::string, std::string> live;  // "stage.parameter"
   std::vector<graph::EdgeReport> edges;
 

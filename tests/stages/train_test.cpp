@@ -242,14 +242,19 @@ TEST(Checkpoint, TheIndexIsMadeAnewFromTheFolder) {
   const auto folder = saving.run.folder() / "checkpoints";
   const auto whole = saving.index();
   std::ofstream(folder / "index.json") << "{\"latest\": \"step-9";
-  std::ofstream(folder / "step-000009.safetensors") << "torn";
+  std::ofstream(folder / "step-000001.safetensors") << "torn";
+  std::filesystem::copy(folder / "step-000002.safetensors", folder / "step-000002-mine.safetensors");
+  saving.run.first_number = 3;
   Harness again("checkpoint", "{every: 1, keep: 3}", "{model: " + model + "}", &saving.run);
   again.start();
-  EXPECT_EQ(saving.index(), whole);
+  auto without_torn = whole;
+  without_torn["best_first"].erase(2);
+  EXPECT_EQ(saving.index(), without_torn);
   std::filesystem::remove(folder / "step-000002.safetensors");
   Harness third("checkpoint", "{every: 1, keep: 3}", "{model: " + model + "}", &saving.run);
   third.start();
-  EXPECT_EQ(saving.index()["best_first"].size(), 2u);
+  EXPECT_EQ(saving.index()["best_first"].size(), 1u);
+  EXPECT_TRUE(std::filesystem::exists(folder / "step-000002-mine.safetensors"));
 }
 
 TEST(Muon, GoesOnToTheSameWeightsToTheBit) {
