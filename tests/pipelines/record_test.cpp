@@ -2,8 +2,8 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <cstdlib>
 #include <fstream>
-#include <regex>
 #include <thread>
 
 #include "tests/pipelines/process.h"
@@ -85,12 +85,12 @@ TEST_F(Record, KilledLeavesWhatCanBeReplayed) {
   EXPECT_FALSE(std::filesystem::exists(path));
   const auto replayed = run({replaying(path + ".part")});
   EXPECT_EQ(replayed.code, 0) << replayed.output;
-  std::smatch whole, seen;
-  const std::regex warning("has no end: its ([0-9]+) whole messages"), count("seen: ([0-9]+) messages");
-  ASSERT_TRUE(std::regex_search(replayed.output, whole, warning)) << replayed.output;
-  ASSERT_TRUE(std::regex_search(replayed.output, seen, count)) << replayed.output;
-  EXPECT_EQ(whole[1], seen[1]);
-  EXPECT_GT(std::stoi(seen[1]), 10);
+  const auto number_after = [&](const std::string& words) {
+    const auto at = replayed.output.find(words);
+    return at == std::string::npos ? -1 : std::atoi(replayed.output.c_str() + at + words.size());
+  };
+  EXPECT_GT(number_after("seen: "), 10) << replayed.output;
+  EXPECT_EQ(number_after("has no end: its "), number_after("seen: ")) << replayed.output;
 
   const auto missing = run({replaying(path)});
   EXPECT_EQ(missing.code, 1) << missing.output;
