@@ -55,13 +55,12 @@ struct Window {
     shown.push_back(Time::now());
     while (shown.back() - shown.front() > std::chrono::seconds(1)) shown.pop_front();
     newest = frame;
-    draw(context);
+    if (!closed()) draw(context);  // showing it would open another window
   }
 
   std::optional<Action> idle(const graph::Context& context) {
     const int key = pressed_symbol(cv::waitKeyEx(1));
-    const bool closed = newest && cv::getWindowProperty(params.title, cv::WND_PROP_VISIBLE) < 1;
-    if (key == 'q' || key == escape || closed) {
+    if (key == 'q' || key == escape || closed()) {
       context.stop();
       return std::nullopt;
     }
@@ -80,6 +79,13 @@ struct Window {
       return Action{.kind = Action::Kind::pause};
     }
     return held_action(key);
+  }
+
+  // Before it was seen open, it is still opening.
+  bool closed() {
+    const bool open = cv::getWindowProperty(params.title, cv::WND_PROP_VISIBLE) >= 1;
+    opened |= open;
+    return opened && !open;
   }
 
   void finish() { cv::destroyAllWindows(); }
@@ -151,7 +157,7 @@ struct Window {
   std::optional<Frame> newest;
   std::deque<Time::time_point> shown;  // frames of the last second
   std::int64_t acting = stay;
-  bool sized = false, paused = false;
+  bool opened = false, sized = false, paused = false;
 };
 
 using P = Window::Params;

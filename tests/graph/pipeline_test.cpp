@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <chrono>
+#include <ctime>
 
 #include "graph/picture.h"
 #include "tests/graph/scratch.h"
@@ -189,11 +189,12 @@ TEST(File, deep_or_endless_yaml_is_refused_at_once) {
                                  stages(bytes),
                                  "stages: \"" + repeat("x", bytes)};
     for (const auto& text : texts) {
-      const auto begin = std::chrono::steady_clock::now();
+      // The processor's time, since the machine may be busy with other tests.
+      const auto begin = std::clock();
       const auto words = complaint_of(text);
-      const std::chrono::duration<double> spent = std::chrono::steady_clock::now() - begin;
+      const auto spent = static_cast<double>(std::clock() - begin) / CLOCKS_PER_SEC;
       EXPECT_NE(words, "") << text.substr(0, 40);
-      EXPECT_LT(spent.count(), 5) << text.substr(0, 40) << " … " << bytes;
+      EXPECT_LT(spent, 5) << text.substr(0, 40) << " … " << bytes;
       if (bytes == large) {
         EXPECT_EQ(words, "p.yaml: too large; a pipeline or config has at most 131072 bytes");
       }
