@@ -81,12 +81,7 @@ struct Window {
     return held_action(key);
   }
 
-  // Before it was seen open, it is still opening.
-  bool closed() {
-    const bool open = cv::getWindowProperty(params.title, cv::WND_PROP_VISIBLE) >= 1;
-    opened |= open;
-    return opened && !open;
-  }
+  bool closed() const { return cv::getWindowProperty(params.title, cv::WND_PROP_VISIBLE) < 1; }
 
   void finish() { cv::destroyAllWindows(); }
 
@@ -157,7 +152,7 @@ struct Window {
   std::optional<Frame> newest;
   std::deque<Time::time_point> shown;  // frames of the last second
   std::int64_t acting = stay;
-  bool opened = false, sized = false, paused = false;
+  bool sized = false, paused = false;
 };
 
 using P = Window::Params;

@@ -131,6 +131,7 @@ void ask_to_close() {
 }
 
 TEST_F(Window, ClosingItEndsTheGame) {
+  ASSERT_TRUE(xdotool("sleep 1"));  // a game under way
   ask_to_close();
   EXPECT_EQ(game->wait(10s), 0) << game->output();
   EXPECT_GT(said().size(), 3u);
