@@ -112,9 +112,8 @@ int go_on(Options options) {
   for (const auto& edge : now.edges)
     if (edge.feedback > 1 && reached.step > 0)
       spdlog::warn(
-          "with feedback: {} the first steps see newer weights than they would have: the run goes on, but "
-          "not "
-          "bit for bit",
+          "with feedback: {} the first steps see newer weights than they would have: the run goes on, "
+          "but not bit for bit",
           edge.feedback);
   if (graph::to_yaml(before.merged) != graph::to_yaml(now.merged)) folder.write(now);
   return run(now, options, &folder, reached);

@@ -12,7 +12,6 @@
 namespace model {
 namespace {
 
-constexpr const char* config_key = "model";
 constexpr const char* step_key = "step";
 
 void put(Parameters& all, const std::string& prefix, const std::vector<std::string>& names,

@@ -12,8 +12,6 @@
 namespace model {
 namespace {
 
-constexpr const char* config_key = "model";
-
 // "a, b, c and 5 more"
 std::string listed(const std::vector<std::string>& items) {
   constexpr std::size_t shown = 8;

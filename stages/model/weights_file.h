@@ -12,6 +12,9 @@ namespace model {
 
 using Facts = std::map<std::string, std::string>;
 
+// Metadata key under which a file holds the config as JSON.
+inline constexpr const char* config_key = "model";
+
 struct WeightsFile {
   Config config;
   Parameters parameters;  // in the network's order, on the CPU

@@ -44,15 +44,13 @@ struct Saved {
   }
 };
 
-template <class N>
-std::optional<N> number(const model::Facts& facts, const std::string& key) {
-  const auto fact = facts.find(key);
+std::optional<double> val_loss_of(const model::Facts& facts) {
+  const auto fact = facts.find("val_loss");
   if (fact == facts.end()) return std::nullopt;
-  N value{};
+  double loss = 0;
   const auto* end = fact->second.data() + fact->second.size();
-  const auto [at, code] = std::from_chars(fact->second.data(), end, value);
-  return code == std::errc{} && at == end && std::isfinite(static_cast<double>(value)) ? std::optional(value)
-                                                                                       : std::nullopt;
+  const auto [at, code] = std::from_chars(fact->second.data(), end, loss);
+  return code == std::errc{} && at == end && std::isfinite(loss) ? std::optional(loss) : std::nullopt;
 }
 
 struct Checkpoint {
@@ -95,14 +93,14 @@ struct Checkpoint {
     spdlog::info("saved {}", (folder / entry.file).generic_string());
   }
 
-  const Saved& all_latest() const { return *std::ranges::max_element(all, {}, &Saved::step); }
+  const Saved& latest() const { return *std::ranges::max_element(all, {}, &Saved::step); }
 
   void prune() {
     std::sort(all.begin(), all.end());
-    const auto latest = all_latest().file;
+    const auto newest_file = latest().file;
     std::int64_t kept = 0;
     std::erase_if(all, [&](const Saved& each) {
-      if (kept++ < params.keep || each.file == latest) return false;
+      if (kept++ < params.keep || each.file == newest_file) return false;
       std::error_code ignored;
       fs::remove(folder / each.file, ignored);
       return true;
@@ -116,7 +114,7 @@ struct Checkpoint {
       if (each.val_loss) list.back()["val_loss"] = *each.val_loss;
     }
     write_whole(folder / "index.json",
-                nlohmann::ordered_json{{"latest", all_latest().file}, {"best_first", list}}.dump(1) + "\n");
+                nlohmann::ordered_json{{"latest", latest().file}, {"best_first", list}}.dump(1) + "\n");
   }
 
   // What earlier processes have left. Files under names of somebody's own are let alone, and so are weights of steps
@@ -127,7 +125,7 @@ struct Checkpoint {
       const auto step = checkpoint_step(name);
       if (!step || *step > first) continue;
       try {
-        all.push_back({name, *step, number<double>(model::read_metadata(file.path()), "val_loss")});
+        all.push_back({name, *step, val_loss_of(model::read_metadata(file.path()))});
       } catch (const std::exception& error) {
         spdlog::warn("not in the index: {}", error.what());
       }

@@ -22,7 +22,7 @@ using tests::run;
 #define TITLE "worldline-window-test"
 
 bool xdotool(const std::string& command) {
-  std::string line("timeout 20 xdotool search --sync --name " TITLE " windowfocus --sync ");
+  std::string line("timeout 20 xdotool search --sync --onlyvisible --name " TITLE " windowfocus --sync ");
   return std::system(line.append(command).c_str()) == 0;
 }
 
