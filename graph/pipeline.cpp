@@ -176,6 +176,7 @@ class Loader {
       }
       for (const auto& use : plan.type->blocks) {
         if (!merged_.find(use.block)) {
+          if (use.optional) continue;
           Value map;
           map.kind = Value::Kind::map;
           merged_.set(use.block, std::move(map));

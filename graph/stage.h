@@ -41,6 +41,7 @@
 #include <cstdlib>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <tuple>
 #include <type_traits>
@@ -124,6 +125,17 @@ class Stage {
   Stage& block(std::string name, M Base::*member) {
     type_.blocks.push_back(
         {std::move(name), [member](void* p) -> void* { return &(static_cast<Params*>(p)->*member); }});
+    return *this;
+  }
+  /// The same for a block without which the stage can do: the member stays empty where there is none.
+  template <class M, class Base>
+  Stage& block(std::string name, std::optional<M> Base::*member) {
+    type_.blocks.push_back({std::move(name),
+                            [member](void* p) -> void* {
+                              auto& values = static_cast<Params*>(p)->*member;
+                              return values ? &*values : &values.emplace();
+                            },
+                            true});
     return *this;
   }
   /// Of the parameter declared last: its unit; that it may change while the pipeline runs.

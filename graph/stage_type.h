@@ -60,6 +60,7 @@ class Instance {
 struct BlockUse {
   std::string block;
   std::function<void*(void*)> member;  // Params* → the block's struct inside it
+  bool optional = false;               // without the block there is no struct, where others have defaults
 };
 
 /// All that is known of a stage type; what `run stages NAME` prints.

@@ -4,7 +4,11 @@
 #include <torch/cuda.h>
 #include <torch/types.h>
 
+#include <fstream>
+#include <iterator>
+
 #include "graph/stage.h"
+#include "graph/value.h"
 #include "stages/model/config.h"
 
 namespace stages {
@@ -47,6 +51,33 @@ at::Device device_of(const std::string& name) {
   if (name == "cuda" && !cuda)
     throw graph::Error("device 'cuda': this libtorch sees no GPU; use device: cpu or a libtorch with CUDA");
   return at::Device(cuda && name != "cpu" ? at::kCUDA : at::kCPU);
+}
+
+model::Config read_model(const std::filesystem::path& path) {
+  const auto shown = path.generic_string();
+  if (path.extension() == ".json") {
+    std::ifstream stream(path, std::ios::binary);
+    if (!stream) throw graph::Error(shown + ": cannot open");
+    try {
+      return Config::from_json(std::string{std::istreambuf_iterator<char>(stream), {}});
+    } catch (const std::invalid_argument& error) {
+      throw graph::Error(shown + ": " + error.what());
+    }
+  }
+  const auto file = graph::read_yaml(path, shown);
+  const auto* given = file.find("model");
+  if (!given || !given->is_map()) throw graph::Error(shown + ": no `model:` block in it");
+  const auto& block = graph::blocks().at("model");
+  Config config;
+  std::vector<graph::Problem> problems;
+  graph::decode(block.parameters, {}, &config, *given, "block 'model'", problems);
+  if (!problems.empty()) throw graph::Error(std::move(problems));
+  try {
+    config.check();
+  } catch (const std::invalid_argument& error) {
+    throw graph::Error(given->place, error.what());
+  }
+  return config;
 }
 
 }  // namespace stages

@@ -3,9 +3,11 @@
 
 #include <ATen/core/Tensor.h>
 
+#include <filesystem>
 #include <string>
 
 #include "graph/parameter.h"
+#include "stages/model/config.h"
 
 namespace stages {
 
@@ -14,5 +16,9 @@ inline graph::Range devices() { return graph::one_of({"auto", "cpu", "cuda"}); }
 
 /// The device that `auto | cpu | cuda` stands for here. Throws graph::Error when it is not there.
 at::Device device_of(const std::string& name);
+
+/// The `model:` block of a config or pipeline file; of a .json file, all of it, as in a weights file. Keys that are
+/// absent are as in the reference. Throws graph::Error with what is wrong and where.
+model::Config read_model(const std::filesystem::path& path);
 
 }  // namespace stages

@@ -3,10 +3,12 @@
 
 #include <chrono>
 #include <memory>
+#include <nlohmann/json.hpp>
 
 #include "graph/engine.h"
 #include "stages/model/threads.h"
 #include "stages/play/display.h"
+#include "stages/settings.h"
 #include "stages/train/resume_file.h"
 #include "tools/request.h"
 #include "tools/run_folder.h"
@@ -20,6 +22,7 @@ namespace fs = std::filesystem;
 
 struct Options {
   graph::Request request;
+  fs::path config;
   std::string name;
   fs::path runs;
   double quiet = 10;
@@ -58,6 +61,13 @@ int run(const graph::Pipeline& pipeline, const Options& options, const RunFolder
   }
   say_drops(engine);
   return 0;
+}
+
+void take_model(const fs::path& config, graph::Request& request) {
+  std::vector<std::string> keys;
+  const auto json = nlohmann::ordered_json::parse(stages::read_model(config).to_json());
+  for (const auto& [key, value] : json.items()) keys.push_back("model." + key + "=" + value.dump());
+  request.overrides.insert(request.overrides.begin(), keys.begin(), keys.end());
 }
 
 int start(Options options) {
@@ -126,6 +136,9 @@ void add_pipeline(CLI::App& app, Verb& chosen) {
       pipeline_verb, "run a pipeline file, or go on with a run folder (the word may be left out)");
   auto options = std::make_shared<Options>();
   add_request(*command, options->request);
+  command->add_option(
+      "--config", options->config,
+      "a config (or .json) of whose values only `model:` is taken: what a Python checkpoint is for");
   command->add_flag("--headless", options->request.headless, "the pipeline's form without a display");
   command->add_option("--name", options->name, "of the run's folder; else date and time");
   command->add_option("--runs", options->runs, "the folder around new run folders; else experiments")
@@ -135,6 +148,7 @@ void add_pipeline(CLI::App& app, Verb& chosen) {
       ->check(CLI::Range(0.1, 86400.0));
   command->callback([options, &chosen] {
     chosen = [options] {
+      if (!options->config.empty()) take_model(options->config, options->request);
       return fs::is_directory(options->request.file) ? go_on(*options) : start(*options);
     };
   });

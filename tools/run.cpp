@@ -28,6 +28,10 @@ int run(std::vector<std::string> arguments) {
   tools::add_graph(app, chosen);
   tools::add_stages(app, chosen);
   tools::add_bench(app, chosen);
+  tools::add_convert(app, chosen);
+  tools::add_inspect(app, chosen);
+  tools::add_verify(app, chosen);
+  tools::add_schedule(app, chosen);
 
   // A file stands without a verb.
   const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });

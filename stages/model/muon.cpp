@@ -58,19 +58,25 @@ bool updated_by_muon(std::string_view name, const at::Tensor& tensor) {
   return tensor.dim() >= 2 && (name.starts_with("blocks.") || name.starts_with("rope_seq."));
 }
 
-at::Tensor orthogonalise(const at::Tensor& matrix, int steps) {
+at::Tensor orthogonalise(const at::Tensor& matrix, int steps, at::ScalarType precision) {
   constexpr double a = 3.4445, b = -4.7750, c = 2.0315;
   const bool tall = matrix.size(0) > matrix.size(1);
-  at::Tensor x = matrix.to(at::kFloat);
+  at::Tensor x = matrix.to(precision);
   x = (tall ? x.t() : x) / (x.norm() + 1e-7);
   for (int i = 0; i < steps; ++i) {
     const at::Tensor gram = at::mm(x, x.t());
-    x = at::addmm(x, at::addmm(gram, gram, gram, b, c), x, a, 1);
+    // Of the forms that this has, the reference's: in bfloat16 each rounds differently.
+    x = a * x + at::mm(b * gram + at::mm(c * gram, gram), x);
   }
   return tall ? x.t() : x;
 }
 
-Muon::Muon(Options options) : options_(options) {}
+Muon::Muon(Options options) : options_(std::move(options)) {
+  if (options_.ns_precision != "float32" && options_.ns_precision != "bfloat16") {
+    throw std::invalid_argument("muon: ns_precision is '" + options_.ns_precision +
+                                "', expected float32 or bfloat16");
+  }
+}
 
 std::shared_ptr<const TrainState> Muon::start(Parameters weights) const {
   auto state = std::make_shared<TrainState>();
@@ -136,6 +142,7 @@ Step Muon::step(const std::shared_ptr<const TrainState>& state, const std::vecto
   // At the start the mean looks back less far, or a short run would play with the weights that it began with.
   const double steps = static_cast<double>(next->step),
                ema = std::min(options_.ema, (1 + steps) / (10 + steps));
+  const at::ScalarType precision = options_.ns_precision == "bfloat16" ? at::kBFloat16 : at::kFloat;
   for (std::size_t i = 0; i < gradients.size(); ++i) {
     const at::Tensor gradient = gradients[i] * scale;
     const at::Tensor& weight = old.tensors[i];
@@ -149,7 +156,7 @@ Step Muon::step(const std::shared_ptr<const TrainState>& state, const std::vecto
       const double rows = static_cast<double>(weight.size(-2)),
                    columns = static_cast<double>(weight.size(-1));
       // The learned tables [1,S,1,d_head] count as one row of numbers.
-      update = orthogonalise(nesterov.flatten(1), options_.ns_steps).reshape(weight.sizes()) *
+      update = orthogonalise(nesterov.flatten(1), options_.ns_steps, precision).reshape(weight.sizes()) *
                std::sqrt(std::max(1.0, rows / columns));
     } else {
       rate = rates.adam;

@@ -1,8 +1,9 @@
 // muon: the optimizer, Muon for the matrices of the blocks and Adam for everything else.
 //
 //   Muon   m ← lerp(m, g, 1−β)         u = lerp(g, m, β)              β = 0.95 (Nesterov)
-//          X = u/‖u‖, then five times  A = X·Xᵀ,  X ← aX + (bA + cA²)X   (a, b, c) = (3.4445,
-//          −4.7750, 2.0315) w ← w·(1 − rate·decay) − rate·√max(1, rows/cols)·X
+//          X = u/‖u‖, then five times  A = X·Xᵀ,  X ← aX + (bA + cA²)X
+//                                                  (a, b, c) = (3.4445, −4.7750, 2.0315)
+//          w ← w·(1 − rate·decay) − rate·√max(1, rows/cols)·X
 //   Adam   m ← lerp(m, g, 1−β1)        v ← lerp(v, g², 1−β2)
 //          w ← w·(1 − rate·decay) − rate·(m/(1−β1ⁿ)) / (√(v/(1−β2ⁿ)) + eps)
 //
@@ -16,6 +17,8 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "stages/model/parameters.h"
@@ -46,8 +49,10 @@ struct Step {
 // reference, the learned rotary tables, which its blocks share.
 bool updated_by_muon(std::string_view name, const at::Tensor& tensor);
 
-// Five Newton–Schulz steps: the matrix [rows, cols] with its singular values pulled to about 1, in float32.
-at::Tensor orthogonalise(const at::Tensor& matrix, int steps = 5);
+// Newton–Schulz steps: the matrix [rows, cols] with its singular values pulled to about 1. Computed and returned
+// in `precision`. A direction in which the matrix is next to nothing grows by up to 3.4445 a step, so in bfloat16
+// what comes out there is rounding.
+at::Tensor orthogonalise(const at::Tensor& matrix, int steps = 5, at::ScalarType precision = at::kFloat);
 
 // step() makes a new state and leaves the old one as it is. It takes the memory for that from a state it
 // published before and that nobody holds any more (nor any tensor of it), so training allocates nothing after
@@ -63,6 +68,7 @@ class Muon {
     double clip = 10;  // 0: off
     double ema = 0;    // weight of the old mean in the new, at most (1+n)/(10+n) at step n; 0: off
     int ns_steps = 5;
+    std::string ns_precision = "float32";  // float32 | bfloat16 (the reference; slow on a CPU)
   };
 
   explicit Muon(Options options);

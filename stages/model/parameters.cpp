@@ -41,4 +41,6 @@ Parameters Parameters::leaves() const {
   return leaves;
 }
 
+bool is_finite(const at::Tensor& tensor) { return at::isfinite(tensor).all().item<bool>(); }
+
 }  // namespace model

@@ -35,4 +35,7 @@ struct Parameters {
   Parameters leaves() const;
 };
 
+// Whether no number in it is infinite or none at all.
+bool is_finite(const at::Tensor& tensor);
+
 }  // namespace model

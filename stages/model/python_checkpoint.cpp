@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <array>
 #include <cstring>
 #include <deque>
 #include <fstream>
@@ -16,6 +17,7 @@
 #include <vector>
 
 #include "stages/model/mmdit.h"
+#include "stages/model/safetensors.h"
 #include "stages/model/weights_file.h"
 
 namespace model {
@@ -159,8 +161,8 @@ class Unpickler {
     if (found == members.end()) fail("no data.pkl in it, expected a file that torch.save wrote");
     folder_ = found->first.substr(0, found->first.size() - std::strlen("data.pkl"));
     pickle_ = found->second;
-    // A state dict's is some 100 kB; every byte may cost a hundred in objects.
-    if (pickle_.size() > 16'000'000) fail("its data.pkl is too long, expected a file that torch.save wrote");
+    // That of a training checkpoint is some 100 kB.
+    if (pickle_.size() > 4'000'000) fail("its data.pkl is too long, expected a file that torch.save wrote");
   }
 
   Ref load() {
@@ -226,6 +228,9 @@ class Unpickler {
 
  private:
   Ref push(Kind kind) {
+    // A byte of a pickle may make an object of some hundred.
+    if (values_.size() == 500'000)
+      fail("more objects than weights have, expected a file that torch.save wrote");
     // In a deque that outlives them all, so that no nesting, however deep, makes a destructor recurse.
     Value& value = values_.emplace_back();
     value.kind = kind;
@@ -363,15 +368,6 @@ class Unpickler {
   std::map<std::uint64_t, Ref> memo_;
 };
 
-at::Tensor materialise(const StoredTensor& stored) {
-  at::Tensor storage = at::empty(
-      {static_cast<std::int64_t>(stored.bytes.size() / c10::elementSize(stored.type))}, stored.type);
-  std::copy_n(stored.bytes.data(), storage.nbytes(), static_cast<char*>(storage.data_ptr()));
-  return storage.as_strided(stored.sizes, stored.strides, stored.offset)
-      .to(at::kFloat)
-      .clone(at::MemoryFormat::Contiguous);
-}
-
 // Tables that the reference saves among its weights and that follow from the config. Those of `learn` are
 // parameters, and as its blocks share them, they are saved again under every block.
 bool is_table(const Config& config, std::string_view name) {
@@ -386,7 +382,24 @@ Ref entry(Ref dict, std::string_view key) {
   return nullptr;
 }
 
-Parameters read_state(std::string_view bytes, const Config& config) {
+// The storages of a file as tensors, each made once, so that tensors that share one share it here too.
+class Storages {
+ public:
+  at::Tensor view(const StoredTensor& stored) {
+    at::Tensor& storage = storages_[{stored.bytes.data(), stored.type}];
+    if (!storage.defined()) {
+      storage = at::empty({static_cast<std::int64_t>(stored.bytes.size() / c10::elementSize(stored.type))},
+                          stored.type);
+      std::copy_n(stored.bytes.data(), storage.nbytes(), static_cast<char*>(storage.data_ptr()));
+    }
+    return storage.as_strided(stored.sizes, stored.strides, stored.offset);
+  }
+
+ private:
+  std::map<std::pair<const char*, at::ScalarType>, at::Tensor> storages_;
+};
+
+Parameters read_state(std::string_view bytes) {
   constexpr std::string_view compiled_prefix = "_orig_mod.";
   const std::map<std::string, std::string_view> members = unzip(bytes);
   Unpickler unpickler(members);
@@ -394,21 +407,14 @@ Parameters read_state(std::string_view bytes, const Config& config) {
   if (Ref inner = entry(state, "model"); inner && inner->kind == Kind::dict) state = inner;
   if (state->kind != Kind::dict) fail("no state dict in it, expected names and tensors");
 
-  const Mmdit network(config);
-  std::map<std::string, std::vector<std::int64_t>> wanted;
-  for (const auto& [name, sizes] : network.layout()) wanted.emplace(name, sizes);
   Parameters found;
   std::set<std::string> seen;
+  Storages storages;
   for (std::size_t i = 0; i + 1 < state->items.size(); i += 2) {
     if (state->items[i]->kind != Kind::text || state->items[i + 1]->kind != Kind::tensor) continue;
     std::string name = state->items[i]->text;
     if (name.starts_with(compiled_prefix)) name.erase(0, compiled_prefix.size());
-    if (is_table(config, name) || !seen.insert(name).second) continue;
-    const StoredTensor& stored = state->items[i + 1]->tensor;
-    const auto shape = wanted.find(name);
-    const bool fits = shape != wanted.end() && shape->second == stored.sizes;
-    // What is not wanted only needs a shape, for match() to complain of.
-    found.add(name, fits ? materialise(stored) : at::zeros({}).expand(stored.sizes));
+    if (seen.insert(name).second) found.add(name, storages.view(state->items[i + 1]->tensor));
   }
   if (found.empty()) fail("no state dict in it, expected names and tensors");
   return found;
@@ -416,17 +422,43 @@ Parameters read_state(std::string_view bytes, const Config& config) {
 
 }  // namespace
 
-Parameters load_python(const std::filesystem::path& path, const Config& config) {
-  std::ifstream stream(path, std::ios::binary);
-  if (!stream) fail(path.string() + ": cannot open");
+bool is_python(const std::filesystem::path& path) {
+  if (!std::filesystem::is_regular_file(path)) return false;
+  std::array<char, 4> start{};
+  std::ifstream(path, std::ios::binary).read(start.data(), start.size());
+  return std::string_view(start.data(), start.size()) == "PK\3\4";
+}
+
+Parameters read_python(const std::filesystem::path& path) {
+  // Of what is no file, a pipe would keep the reader waiting.
+  std::ifstream stream;
+  if (std::filesystem::is_regular_file(path)) stream.open(path, std::ios::binary);
+  if (!stream.is_open()) fail(path.string() + ": cannot open");
   const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
-  Parameters found;
   try {
-    found = read_state(bytes, config);
+    return read_state(bytes);
   } catch (const std::runtime_error& error) {
     fail(path.string() + ": " + error.what());
   }
-  return match(config, found, path.string());
+}
+
+Parameters load_python(const std::filesystem::path& path, const Config& config) {
+  const Parameters all = read_python(path);
+  Parameters weights;
+  for (std::size_t i = 0; i < all.size(); ++i)
+    if (!is_table(config, all.names[i])) weights.add(all.names[i], all.tensors[i].contiguous());
+  return match(config, weights, path.string() + " (a Python checkpoint, for which a config was given)");
+}
+
+WeightsFile load_weights(const std::filesystem::path& path, const std::optional<Config>& config) {
+  const bool python = is_python(path);
+  if (!python && read_metadata(path).contains(config_key)) return load(path);
+  if (!config)
+    fail(path.string() +
+         ": does not say what model it is for; name the config that it was trained with (--config FILE)");
+  if (python) return {*config, load_python(path, *config), {}};
+  TensorFile file = read_safetensors(path);
+  return {*config, match(*config, file.tensors, path.string()), std::move(file.metadata)};
 }
 
 }  // namespace model

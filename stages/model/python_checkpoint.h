@@ -9,16 +9,29 @@
 #pragma once
 
 #include <filesystem>
+#include <optional>
 
 #include "stages/model/config.h"
 #include "stages/model/parameters.h"
+#include "stages/model/weights_file.h"
 
 namespace model {
 
-// The weights in a state dict, or in a training checkpoint with one under `model`. Names may start with
-// `_orig_mod.` (torch.compile); tables that follow from the config are passed over. Float32 on the CPU, in the
-// network's order. Throws std::runtime_error with one line when the file is broken or not the config's (see
+// Whether a file begins as one that torch.save wrote. False when it cannot be read.
+bool is_python(const std::filesystem::path& path);
+
+// The tensors of a state dict, or of a training checkpoint with one under `model`, in the file's order and types.
+// `_orig_mod.` (torch.compile) is taken off the names. Allocates no more than the file is long. Throws
+// std::runtime_error with one line when the file is broken.
+Parameters read_python(const std::filesystem::path& path);
+
+// The weights among them, for such a file does not say what they are for. Tables that follow from the config are
+// passed over. Float32 on the CPU, in the network's order. Throws as above, and when they are not the config's (see
 // match()).
 Parameters load_python(const std::filesystem::path& path, const Config& config);
+
+// Weights of either kind. `config` is what they are for where the file itself does not say: Python checkpoints and
+// foreign safetensors. Throws as load_python() and load() do.
+WeightsFile load_weights(const std::filesystem::path& path, const std::optional<Config>& config);
 
 }  // namespace model

@@ -2,23 +2,83 @@
 #include "stages/model/schedule.h"
 
 #include <algorithm>
+#include <boost/math/special_functions/beta.hpp>
 #include <cmath>
 #include <numbers>
 #include <stdexcept>
-#include <string>
 
 namespace model {
+namespace {
 
-std::vector<double> shifted_linear(int steps, double shift) {
-  if (steps < 1)
-    throw std::invalid_argument("shifted_linear: steps is " + std::to_string(steps) + ", expected 1 or more");
-  if (!(shift > 0))
-    throw std::invalid_argument("shifted_linear: shift is " + std::to_string(shift) + ", expected above 0");
-  std::vector<double> levels;
-  for (int i = 0; i <= steps; ++i) {
-    const double u = 1.0 - static_cast<double>(i) / steps;
-    levels.push_back(shift * u / (1.0 + (shift - 1.0) * u));
+[[noreturn]] void refuse(const char* key, const std::string& value, const std::string& expected) {
+  throw std::invalid_argument("schedule: " + std::string(key) + " is " + value + ", expected " + expected);
+}
+
+void one_of(const char* key, const std::string& value, const std::vector<std::string>& choices) {
+  if (std::find(choices.begin(), choices.end(), value) != choices.end()) return;
+  std::string expected;
+  for (const auto& choice : choices) expected += (expected.empty() ? "" : " | ") + choice;
+  refuse(key, "'" + value + "'", expected);
+}
+
+double shifted(double u, double shift) { return shift * u / (1 + (shift - 1) * u); }
+
+// `count` numbers from `first` to `last`; the first alone where there is only one.
+std::vector<double> evenly(double first, double last, int count) {
+  std::vector<double> numbers{first};
+  for (int i = 1; i < count; ++i) numbers.push_back(first + (last - first) * i / (count - 1));
+  return numbers;
+}
+
+double spaced(const std::string& spacing, double first, double last, double r) {
+  if (spacing == "karras") {
+    constexpr double rho = 7;
+    const double a = std::pow(first, 1 / rho), b = std::pow(last, 1 / rho);
+    return std::pow(a + r * (b - a), rho);
   }
+  if (spacing == "exponential") return std::exp(std::log(first) + r * (std::log(last) - std::log(first)));
+  return last + (first - last) * boost::math::ibeta_inv(0.6, 0.6, 1 - r);
+}
+
+std::vector<double> sd3(const Schedule& given, int steps) {
+  constexpr double training_steps = 1000;
+  auto levels = evenly(1, shifted(1 / training_steps, given.shift), steps);
+  for (double& level : levels) level = shifted(level, given.shift);
+  if (given.terminal > 0 && steps > 1) {
+    const double scale = (1 - levels.back()) / (1 - given.terminal);
+    for (double& level : levels) level = 1 - (1 - level) / scale;
+  }
+  if (given.spacing != "linear") {
+    const double first = levels.front(), last = levels.back();
+    const auto ramp = evenly(0, 1, steps);
+    for (std::size_t i = 0; i < levels.size(); ++i) levels[i] = spaced(given.spacing, first, last, ramp[i]);
+  }
+  levels.push_back(0);
+  return levels;
+}
+
+}  // namespace
+
+const std::vector<std::string>& schedules() {
+  static const std::vector<std::string> names{"shifted_linear", "sd3"};
+  return names;
+}
+
+const std::vector<std::string>& spacings() {
+  static const std::vector<std::string> names{"linear", "karras", "exponential", "beta"};
+  return names;
+}
+
+std::vector<double> noise_levels(const Schedule& given, int steps) {
+  one_of("schedule", given.schedule, schedules());
+  one_of("spacing", given.spacing, spacings());
+  if (steps < 1) refuse("steps", std::to_string(steps), "1 or more");
+  if (!(given.shift > 0)) refuse("shift", std::to_string(given.shift), "above 0");
+  if (!(given.terminal >= 0 && given.terminal < 1))
+    refuse("terminal", std::to_string(given.terminal), "0 or more, below 1");
+  if (given.schedule == "sd3") return sd3(given, steps);
+  std::vector<double> levels;
+  for (int i = 0; i <= steps; ++i) levels.push_back(shifted(1 - static_cast<double>(i) / steps, given.shift));
   return levels;
 }
 

@@ -1,15 +1,40 @@
 // schedule: noise levels of a sampler's steps, and learning rates over a run.
 #pragma once
 
+#include <string>
 #include <vector>
 
 namespace model {
 
-// The levels of `steps` Euler steps from noise to data, steps+1 of them, 1 … 0:
-//   u = 1 − i/steps,   t = shift·u / (1 + (shift−1)·u)
-// A shift above 1 spends more steps near noise. Throws std::invalid_argument unless steps ≥ 1 and shift > 0.
-// Source: Esser et al. 2024 arXiv:2403.03206 (the shift); toy-wm (the grid, shift 3)
-std::vector<double> shifted_linear(int steps, double shift = 3);
+// Which noise levels a sampler passes through on its way from noise to data.
+//
+//   shifted_linear   t = s·u/(1 + (s−1)·u) on u = 1 − i/steps, with s = shift
+//   sd3              diffusers' FlowMatchEulerDiscreteScheduler: u runs from 1 to s/(999+s) on the same curve, the
+//                    level of its thousandth training step, and is shifted once more. `spacing` then lays the
+//                    levels anew between its first and last, and a step to 0 follows. With shift 3 the last but one
+//                    is 0.0089 whatever the number of steps
+//
+// A shift above 1 spends more steps near noise.
+// Sources: Esser et al. 2024 arXiv:2403.03206 (the shift) · toy-wm (shifted_linear, shift 3) · huggingface/diffusers
+struct Schedule {
+  std::string schedule = "shifted_linear";
+  double shift = 3;                // above 0
+  std::string spacing = "linear";  // sd3: linear | karras | exponential | beta, see noise_levels()
+  double terminal = 0;             // sd3: the last level above 0, in [0,1); 0: as it comes
+};
+
+// The names that Schedule::schedule and Schedule::spacing take.
+const std::vector<std::string>& schedules();
+const std::vector<std::string>& spacings();
+
+// The levels of `steps` steps: steps+1 of them, 1 … 0, falling. Throws std::invalid_argument with the name, the
+// value and what was expected.
+//
+// Spacings between the first level a and the last b, r from 0 to 1:
+//   karras        (a^(1/7) + r·(b^(1/7) − a^(1/7)))^7                        Karras et al. 2022 arXiv:2206.00364
+//   exponential   exp(ln a + r·(ln b − ln a))
+//   beta          b + (a − b)·F⁻¹(1 − r), F of the distribution Beta(0.6, 0.6)    Lee et al. 2024 arXiv:2407.12173
+std::vector<double> noise_levels(const Schedule& schedule, int steps);
 
 // The share in [0,1] of the full learning rate at `position` of a run that ends at `end`: linear from 0 over
 // the first `warmup`, then half a cosine to 0. The three are in any one unit: steps, or progress with end

@@ -29,7 +29,7 @@ Parameters match(const Config& config, const Parameters& parameters, const std::
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     found.emplace(parameters.names[i], &parameters.tensors[i]);
   }
-  std::vector<std::string> missing, extra, reshaped;
+  std::vector<std::string> missing, extra, reshaped, broken;
   const Mmdit network(config);
   for (const auto& [name, sizes] : network.layout()) {
     const auto node = found.extract(name);
@@ -43,6 +43,7 @@ Parameters match(const Config& config, const Parameters& parameters, const std::
                          c10::str(at::IntArrayRef(sizes)));
       continue;
     }
+    if (!is_finite(tensor)) broken.push_back(name);
     matched.add(name, tensor.to(at::kFloat));
   }
   for (const auto& [name, tensor] : found) extra.emplace_back(name);
@@ -51,6 +52,9 @@ Parameters match(const Config& config, const Parameters& parameters, const std::
   if (!extra.empty()) wrong += "; too many: " + listed(extra);
   if (!reshaped.empty()) wrong += "; of another shape: " + listed(reshaped);
   if (!wrong.empty()) throw std::runtime_error(where + ": not the weights of its config" + wrong);
+  if (!broken.empty())
+    throw std::runtime_error(where + ": numbers that are not finite in " + listed(broken) +
+                             ", expected weights of a training that has not diverged");
   return matched;
 }
 

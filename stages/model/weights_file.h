@@ -33,7 +33,7 @@ void save(const std::filesystem::path& path, const Config& config, const Paramet
 WeightsFile load(const std::filesystem::path& path);
 
 // The parameters in the config's order, as float32. Throws std::runtime_error that starts with `where` and
-// lists what does not match.
+// lists what does not match, or what is not finite.
 Parameters match(const Config& config, const Parameters& parameters, const std::string& where);
 
 }  // namespace model

@@ -7,6 +7,7 @@
 #include "stages/data/pixels.h"
 #include "stages/find_checkpoint.h"
 #include "stages/model/patch_embed.h"
+#include "stages/model/python_checkpoint.h"
 #include "stages/random.h"
 
 namespace stages {
@@ -17,7 +18,7 @@ void Dreamer::start(const DreamParams& params, const graph::Context& context) {
   path_ = find_checkpoint(params.checkpoint, context.stage + ".checkpoint");
   graph::require(!params.follow || fs::is_directory(params.checkpoint),
                  "follow: the checkpoint must be a run folder, whose newest weights can be followed");
-  auto file = model::load(path_);
+  auto file = model::load_weights(path_, params.model);
   graph::require(!file.config.bidirectional,
                  "this model is bidirectional: it needs the frames to come, so it cannot be played");
   device_ = device_of(params.device);
@@ -27,50 +28,62 @@ void Dreamer::start(const DreamParams& params, const graph::Context& context) {
 }
 
 Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph::Context& context,
-                       const std::vector<double>& levels, const Solver& solve) {
+                       const Solver& solve) {
   const at::NoGradGuard no_gradients;
   if (params.follow) follow(params, context.stage);
   const auto& sizes = network_->config();
   const auto S = turn.action.size(0);
+  const auto levels = model::noise_levels(params, params.steps);
+  const bool guides = params.guidance != 1;
   const Moment moment{params, params.commit == "last_step" ? levels[levels.size() - 2] : params.context_noise,
-                      generator(params.seed, context.number, "denoiser"), params.guidance != 1};
+                      generator(params.seed, context.number, "denoiser"), guides,
+                      guides && params.guidance_cache == "own"};
 
   while (static_cast<std::int64_t>(games_.size()) < S)
     games_.push_back({model::KvCache(sizes, device_), {}, {}, {}});
   for (const auto& start : turn.starts) begin(games_.at(static_cast<std::size_t>(start.player)), start);
-  std::vector<model::KvCache*> rows;
+  std::vector<model::KvCache*> guided, rows;
   for (auto& game : games_) {
-    if (moment.guides != game.unguided.has_value()) {
+    if (moment.remembers_none != game.unguided.has_value()) {
       game.unguided.reset();
-      if (moment.guides) game.unguided.emplace(sizes, device_);
-      game.stale |= moment.guides;
+      if (moment.remembers_none) game.unguided.emplace(sizes, device_);
+      game.stale |= moment.remembers_none;
     }
     if (game.stale) rebuild(game, moment);
-    rows.push_back(&game.guided);
+    guided.push_back(&game.guided);
   }
-  // With guidance, rows S … 2S-1 are the same players without their actions.
+  // With guidance, rows 0 … S-1 are the same players without their actions. They come first: of rows that share a
+  // cache, what the last one wrote is what a commit keeps.
   auto action = turn.action.to(device_);
   if (moment.guides) {
-    for (auto& game : games_) rows.push_back(&*game.unguided);
-    action = at::cat({action, at::zeros_like(action)});
+    for (auto& game : games_) rows.push_back(game.unguided ? &*game.unguided : &game.guided);
+    action = at::cat({at::zeros_like(action), action});
   }
+  rows.insert(rows.end(), guided.begin(), guided.end());
   const auto evaluate = [&](const at::Tensor& z, double level) {
     const auto x = moment.guides ? at::cat({z, z}) : z;
     const auto t = torch::full({x.size(0)}, level, x.options());
     const auto v = network_->velocity(network_->forward_cached(weights_, x, t, action, rows, false), x, t);
     if (!moment.guides) return v;
-    const auto guided = v.narrow(0, 0, S), none = v.narrow(0, S, S);
-    return none + params.guidance * (guided - none);
+    const auto none = v.narrow(0, 0, S), act = v.narrow(0, S, S);
+    return none + params.guidance * (act - none);
   };
 
   auto z = solve(evaluate, noise({S, sizes.patches(), sizes.patch_dim()}, moment), levels);
-  if (params.commit == "last_step") {
-    // What the last evaluation wrote is still there, uncommitted.
-    for (auto* cache : rows) cache->commit(1);
-  } else {
+  if (params.commit != "last_step") {
     z = from_pixels(to_pixels(z));
-    evaluate(as_committed(z, moment), moment.level);
-    for (auto* cache : rows) cache->commit(1);
+    if (!moment.remembers_none) {
+      rows = guided;
+      action = turn.action.to(device_);
+    }
+    const auto x = as_committed(z, moment).repeat({static_cast<std::int64_t>(rows.size()) / S, 1, 1});
+    network_->forward_cached(weights_, x, torch::full({x.size(0)}, moment.level, x.options()), action, rows,
+                             false);
+  }
+  // What the last evaluation wrote is still there.
+  for (auto& game : games_) {
+    game.guided.commit(1);
+    if (game.unguided) game.unguided->commit(1);
   }
   const auto frames = to_pixels(z);
   for (std::int64_t s = 0; s < S; ++s)

@@ -12,8 +12,9 @@
 //
 //   v = v_none + guidance · (v_action - v_none)
 //
-// where v_none is the network's answer to action 0, with a memory of its own in which every action was 0. At
-// guidance 1 it is not computed. Beside the caches each game keeps its frames (8 bits) and actions: from these
+// where v_none is the network's answer to action 0: with a memory of its own, in which every action was 0, as in the
+// reference (guidance_cache: own), or with the player's memory, so that only this frame has no action (shared), which
+// costs no second cache and no second pass for the commit. At guidance 1 it is not computed. Beside the caches each game keeps its frames (8 bits) and actions: from these
 // the memory is made anew, in one pass, when a game begins with real frames, when guidance leaves 1, and when
 // new weights arrive, to which the old keys are foreign.
 //
@@ -34,6 +35,7 @@
 #include "graph/context.h"
 #include "graph/stage.h"
 #include "stages/model/mmdit.h"
+#include "stages/model/schedule.h"
 #include "stages/model/weights_file.h"
 #include "stages/settings.h"
 #include "stages/types.h"
@@ -41,14 +43,17 @@
 namespace stages {
 
 /// Parameters that every denoiser has.
-struct DreamParams {
+struct DreamParams : model::Schedule {
   std::string checkpoint;
   bool follow = false;
+  int steps = 4;
   double guidance = 1;
+  std::string guidance_cache = "own";
   std::string commit = "renoised";
   double context_noise = 0.1;
   std::uint64_t seed = 0;
   std::string device = "auto";
+  std::optional<model::Config> model;  // of a Python checkpoint
 };
 
 /// Used by one thread. Throws graph::Error, std::runtime_error or std::invalid_argument with one clear line.
@@ -65,12 +70,12 @@ class Dreamer {
 
   /// The next frame of every player, [S,1,P,D] on the CPU. Its noise depends on seed and message number alone.
   Patches dream(const DreamParams& params, const Turn& turn, const graph::Context& context,
-                const std::vector<double>& levels, const Solver& solve);
+                const Solver& solve);
 
  private:
   struct Game {
     model::KvCache guided;                   // remembers the actions
-    std::optional<model::KvCache> unguided;  // remembers none; while guidance is 1 there is no such memory
+    std::optional<model::KvCache> unguided;  // remembers none; only there while guidance needs it
     std::deque<at::Tensor> frames;           // the last n_window-1, [P,D] uint8
     std::deque<std::int64_t> actions;        // that led to them
     bool stale = false;                      // the caches are not what frames and actions say
@@ -81,6 +86,7 @@ class Dreamer {
     double level;  // of what is committed
     at::Generator random;
     bool guides;
+    bool remembers_none;  // guides, with a cache of its own
   };
 
   at::Tensor to_pixels(const at::Tensor& x) const;
@@ -107,17 +113,37 @@ class Dreamer {
 template <class Denoiser>
 graph::Stage<Denoiser>& declare_dream_params(graph::Stage<Denoiser>& stage) {
   using P = DreamParams;
-  return stage.param("checkpoint", &P::checkpoint, "a weights file, or a run folder for its newest")
+  return stage
+      .param("checkpoint", &P::checkpoint,
+             "a weights file, or a run folder for its newest; or a Python model.pt, for "
+             "which a config's `model:` says what it is")
       .param("follow", &P::follow, "take newer weights of the run folder as they come, while playing")
+      .param("steps", &P::steps, "evaluations a frame, from noise to data", graph::between(1, 1000))
+      .live()
+      .param("schedule", &P::schedule, "noise levels of the steps; `./run schedule` prints them",
+             graph::one_of(model::schedules()))
+      .live()
+      .param("shift", &P::shift, "above 1 spends more steps near noise", graph::above(0))
+      .live()
+      .param("spacing", &P::spacing, "of the schedule sd3", graph::one_of(model::spacings()))
+      .live()
+      .param("terminal", &P::terminal, "of the schedule sd3: its last level above 0; 0: as it comes",
+             graph::half_open(0, 1))
+      .live()
       .param("guidance", &P::guidance, "above 1 answers more strongly to the action; 1 costs nothing",
              graph::between(0, 100))
       .live()
+      .param("guidance_cache", &P::guidance_cache,
+             "what the branch without action remembers: nothing but frames without actions, or what the "
+             "player does",
+             graph::one_of({"own", "shared"}))
       .param("commit", &P::commit, "what the cache keeps of a frame",
              graph::one_of({"last_step", "clean", "renoised"}))
       .param("context_noise", &P::context_noise, "noise level of what clean and renoised keep",
              graph::between(0, 1))
       .shared("seed", &P::seed, "same seed and actions, same dream")
       .shared("device", &P::device, "where to compute; auto takes a GPU when there is one", devices())
+      .block("model", &P::model)
       .on(graph::Executor::thread);
 }
 

@@ -2,11 +2,10 @@
 //
 //   z ~ N(0, 1) at t = 1;   z += (t_i - t_{i+1}) v(z, t_i)   for the levels 1 = t_0 > … > t_steps = 0
 //
-// Source: Liu et al. 2022 arXiv:2209.03003 (Euler on a flow) · Esser et al. 2024 arXiv:2403.03206 (the shift)
+// Source: Liu et al. 2022 arXiv:2209.03003
 #include <torch/types.h>
 
 #include "graph/stage.h"
-#include "stages/model/schedule.h"
 #include "stages/play/dreamer.h"
 #include "stages/types.h"
 
@@ -14,15 +13,12 @@ namespace stages {
 namespace {
 
 struct EulerDenoiser {
-  struct Params : DreamParams {
-    int steps = 4;
-    double shift = 3;
-  };
+  using Params = DreamParams;
 
   void start(const graph::Context& context) { dreamer.start(params, context); }
 
   Patches operator()(const Turn& turn, const graph::Context& context) {
-    return dreamer.dream(params, turn, context, model::shifted_linear(params.steps, params.shift), euler);
+    return dreamer.dream(params, turn, context, euler);
   }
 
   static at::Tensor euler(const Dreamer::Velocity& v, at::Tensor z, const std::vector<double>& levels) {
@@ -34,18 +30,12 @@ struct EulerDenoiser {
   Dreamer dreamer;
 };
 
-using P = EulerDenoiser::Params;
 const bool registered = [] {
   graph::Stage<EulerDenoiser> stage("euler_denoiser");
   stage.summary("dream the next frame by Euler steps from noise")
       .in("turn", "action [S] of every player, and whose game begins")
       .out("patches", "x [S,1,P,D] in about [-1,1], action [S,1]");
-  return declare_dream_params(stage)
-      .param("steps", &P::steps, "Euler steps a frame", graph::between(1, 1000))
-      .live()
-      .param("shift", &P::shift, "above 1 spends more steps near noise", graph::above(0))
-      .live()
-      .add();
+  return declare_dream_params(stage).add();
 }();
 
 }  // namespace

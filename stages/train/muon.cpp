@@ -15,6 +15,7 @@
 #include "graph/stage.h"
 #include "stages/find_checkpoint.h"
 #include "stages/model/mmdit.h"
+#include "stages/model/python_checkpoint.h"
 #include "stages/model/schedule.h"
 #include "stages/model/train_state_file.h"
 #include "stages/model/weights_file.h"
@@ -50,7 +51,7 @@ struct Muon {
   model::Parameters first_weights(const std::string& stage) const {
     if (params.init.empty()) return model::Mmdit(params.model).initialise(params.seed);
     const auto path = find_checkpoint(params.init, stage + ".init");
-    auto file = model::load(path);
+    auto file = model::load_weights(path, params.model);
     // How weights were drawn once, and how much of the past they are shown, does not make them others.
     file.config.init = params.model.init;
     file.config.n_window = params.model.n_window;
@@ -112,6 +113,8 @@ const bool registered =
         .param("ema", &P::ema, "weight of the old in the running mean that plays; 0 keeps none",
                graph::between(0, 1))
         .param("ns_steps", &P::ns_steps, "Newton-Schulz steps", graph::between(1, 20))
+        .param("ns_precision", &P::ns_precision, "of those; bfloat16 is the reference's, and slow on a CPU",
+               graph::one_of({"float32", "bfloat16"}))
         .shared("seed", &P::seed, "same seed, same first weights")
         .shared("device", &P::device, "where the weights live", devices())
         .block("model", &P::model)

@@ -10,6 +10,8 @@
 #include <iterator>
 #include <random>
 #include <string>
+#include <utility>
+#include <vector>
 
 #include "stages/model/mmdit.h"
 #include "stages/model/patch_embed.h"
@@ -80,6 +82,25 @@ class TemporaryFolder {
  private:
   std::filesystem::path path_;
 };
+
+// A zip without compression, as torch.save writes; readers of weights do not look at check sums.
+inline std::string zip(const std::vector<std::pair<std::string, std::string>>& members) {
+  const auto u16 = [](std::size_t value) {
+    return std::string{static_cast<char>(value), static_cast<char>(value >> 8)};
+  };
+  const auto u32 = [&](std::size_t value) { return u16(value & 0xffff) + u16(value >> 16); };
+  std::string bytes, directory;
+  for (const auto& [name, data] : members) {
+    const std::string common = u16(0) + u16(0) + u16(0) + u16(0) + u32(0) + u32(data.size()) +
+                               u32(data.size()) + u16(name.size()) + u16(0);
+    directory +=
+        "PK\1\2" + u16(0) + u16(0) + common + u16(0) + u16(0) + u16(0) + u32(0) + u32(bytes.size()) + name;
+    bytes += "PK\3\4" + u16(0) + common + name + data;
+  }
+  const std::size_t start = bytes.size();
+  return bytes + directory + "PK\5\6" + u16(0) + u16(0) + u16(members.size()) + u16(members.size()) +
+         u32(directory.size()) + u32(start) + u16(0);
+}
 
 // Runs f and returns the text of the exception that it must throw.
 template <class Exception, class Function>

@@ -1,4 +1,4 @@
-// mmdit_test: the network against the reference's numbers, and its cache against recomputation.
+// mmdit_test: the network's cache against recomputation, its gradients, what it refuses.
 #include "stages/model/mmdit.h"
 
 #include <gtest/gtest.h>
@@ -73,67 +73,6 @@ std::vector<at::Tensor> gradients(const Mmdit& network, const Parameters& weight
   const Parameters leaves = weights.leaves();
   const at::Tensor loss = network.loss(forward(network, leaves, batch), batch.x, v, batch.t) * share;
   return torch::autograd::grad({loss}, leaves.tensors);
-}
-
-TEST(Reference, PredictionAndLossAgree) {
-  const Golden golden("rope");
-  const at::Tensor x_t = golden.patches("train.x_t"), t = golden.tensors.at("train.t");
-  const at::Tensor prediction =
-      golden.network.forward(golden.weights, x_t, t, golden.tensors.at("train.actions"));
-  const double difference = relative_difference(prediction, golden.patches("train.v_pred"));
-  RecordProperty("v_pred", golden::figure(difference));
-  EXPECT_LT(difference, 1e-5);
-
-  const at::Tensor v = golden.patches("train.x0") - golden.patches("train.noise");
-  const at::Tensor loss = golden.network.loss(prediction, x_t, v, t);
-  EXPECT_LT(relative_difference(loss.view({1}), golden.tensors.at("train.loss")), 1e-5);
-}
-
-TEST(Reference, GradientsOfEveryParameterAgree) {
-  const Golden golden("rope");
-  const Batch batch(golden.patches("train.x_t"), golden.tensors.at("train.t"),
-                    golden.tensors.at("train.actions"));
-  const at::Tensor v = golden.patches("train.x0") - golden.patches("train.noise");
-  const std::vector<at::Tensor> found = gradients(golden.network, golden.weights, batch, v);
-  double worst = 0;
-  for (std::size_t i = 0; i < found.size(); ++i) {
-    const double difference =
-        relative_difference(found[i], golden.tensors.at("grad." + golden.weights.names[i]));
-    EXPECT_LT(difference, 1e-4) << golden.weights.names[i];
-    worst = std::max(worst, difference);
-  }
-  RecordProperty("worst", golden::figure(worst));
-}
-
-// The reference's way of playing: guidance with a cache of its own for the negative branch, and what is
-// committed are the keys and values of the last Euler step's input.
-TEST(Reference, RolloutsAgreeAfterTheRingRollsOver) {
-  const Golden golden("rope");
-  for (const std::string name : {"rollout0", "rollout1"}) {
-    const at::Tensor noise = golden.patches(name + ".noise"), actions = golden.tensors.at(name + ".actions");
-    const at::Tensor expected = golden.patches(name + ".frames");
-    const auto steps = golden.tensors.at(name + ".steps_cfg")[0].item<double>();
-    const auto guidance = golden.tensors.at(name + ".steps_cfg")[1].item<double>();
-    const std::vector<double> levels = model::shifted_linear(static_cast<int>(steps));
-    std::deque<KvCache> caches = make_caches(golden.config, 2);
-    const std::vector<KvCache*> both = pointers(caches);
-    double worst = 0;
-    for (std::int64_t frame = 0; frame < noise.size(1); ++frame) {
-      at::Tensor z = noise.select(1, frame);
-      const at::Tensor action = at::stack({actions[0][frame], at::zeros({}, at::kLong)});
-      for (std::size_t i = 0; i + 1 < levels.size(); ++i) {
-        const bool last = i + 2 == levels.size();
-        const at::Tensor v = golden.network.forward_cached(golden.weights, z.expand({2, -1, -1}),
-                                                           at::full({2}, levels[i]), action, both, last);
-        const at::Tensor guided = v[1] + guidance * (v[0] - v[1]);
-        z = z + (levels[i] - levels[i + 1]) * guided.unsqueeze(0);
-      }
-      worst = std::max(worst, largest_difference(z, expected.select(1, frame)));
-    }
-    EXPECT_GT(noise.size(1), golden.config.n_window);
-    EXPECT_LT(worst, 1e-4) << name;
-    RecordProperty(name, golden::figure(worst));
-  }
 }
 
 // rope_type, stem, predicts, registers

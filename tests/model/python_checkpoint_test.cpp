@@ -10,31 +10,13 @@ namespace {
 
 using golden::refusal;
 using golden::TemporaryFolder;
+using golden::zip;
 using model::Config;
 using model::Parameters;
 
 const std::filesystem::path rope = std::filesystem::path(GOLDEN_DIR) / "rope";
 
 Config rope_config() { return Config::from_json(golden::text_of(rope / "config.json")); }
-
-// A zip without compression, as torch.save writes; readers of weights do not look at check sums.
-std::string zip(const std::vector<std::pair<std::string, std::string>>& members) {
-  const auto u16 = [](std::size_t value) {
-    return std::string{static_cast<char>(value), static_cast<char>(value >> 8)};
-  };
-  const auto u32 = [&](std::size_t value) { return u16(value & 0xffff) + u16(value >> 16); };
-  std::string bytes, directory;
-  for (const auto& [name, data] : members) {
-    const std::string common = u16(0) + u16(0) + u16(0) + u16(0) + u32(0) + u32(data.size()) +
-                               u32(data.size()) + u16(name.size()) + u16(0);
-    directory +=
-        "PK\1\2" + u16(0) + u16(0) + common + u16(0) + u16(0) + u16(0) + u32(0) + u32(bytes.size()) + name;
-    bytes += "PK\3\4" + u16(0) + common + name + data;
-  }
-  const std::size_t start = bytes.size();
-  return bytes + directory + "PK\5\6" + u16(0) + u16(0) + u16(members.size()) + u16(members.size()) +
-         u32(directory.size()) + u32(start) + u16(0);
-}
 
 void write(const std::filesystem::path& path, const std::string& bytes) {
   std::ofstream(path, std::ios::binary) << bytes;
@@ -115,7 +97,9 @@ TEST(PythonCheckpoint, HostileFilesEndInOneClearLine) {
       {file(tensor(huge, "K\1", "K\1")), "reaches beyond its storage"},
       {file(tensor(zero, "J\xff\xff\xff\xff", "K\1")), "reaches beyond its storage"},
       {file(tensor(zero, std::string("M\0\1", 3), zero)), "reaches beyond its storage"},
-      {file(std::string(1'000'000, ']') + std::string(999'999, 'a') + "."), "no state dict"},
+      {file(std::string(400'000, ']') + std::string(399'999, 'a') + "."), "no state dict"},
+      {file(std::string(1'000'000, ']') + "."), "more objects than weights have"},
+      {file(std::string(5'000'000, '0')), "data.pkl is too long"},
   };
   const TemporaryFolder folder;
   for (const auto& [bytes, expected] : corpus) {

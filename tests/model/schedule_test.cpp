@@ -1,32 +1,49 @@
-// schedule_test: noise levels and learning rates are the reference's.
+// schedule_test: noise levels fall from 1 to 0, learning rates rise and fall.
 #include "stages/model/schedule.h"
 
 #include <gtest/gtest.h>
-
-#include <nlohmann/json.hpp>
 
 #include "tests/model/golden.h"
 
 namespace {
 
-TEST(ShiftedLinear, AgreesWithTheReferencesGrid) {
-  const auto json =
-      nlohmann::json::parse(golden::text_of(std::filesystem::path(GOLDEN_DIR) / "schedules.json"));
-  for (const auto& each : json.at("toy")) {
-    const std::vector<double> levels = model::shifted_linear(each.at("steps"), each.at("shift"));
-    ASSERT_EQ(levels.size(), each.at("sigmas").size());
-    for (std::size_t i = 0; i < levels.size(); ++i)
-      EXPECT_NEAR(levels[i], each.at("sigmas")[i].get<double>(), 1e-6);
-  }
+using model::noise_levels;
+
+TEST(NoiseLevels, RunFromOneToZeroAndFall) {
+  for (const auto& name : model::schedules())
+    for (const auto& spacing : model::spacings())
+      for (const double terminal : {0.0, 0.3})
+        for (const double shift : {0.5, 1.0, 3.0})
+          for (const int steps : {1, 2, 7, 1000}) {
+            const auto levels = noise_levels(
+                {.schedule = name, .shift = shift, .spacing = spacing, .terminal = terminal}, steps);
+            ASSERT_EQ(levels.size(), static_cast<std::size_t>(steps) + 1);
+            EXPECT_NEAR(levels.front(), 1, 1e-12);
+            EXPECT_EQ(levels.back(), 0);
+            for (std::size_t i = 1; i < levels.size(); ++i)
+              ASSERT_LT(levels[i], levels[i - 1]) << name << spacing;
+          }
 }
 
-TEST(ShiftedLinear, RunsFromOneToZero) {
-  const std::vector<double> levels = model::shifted_linear(7, 1);
-  EXPECT_EQ(levels.front(), 1);
-  EXPECT_EQ(levels.back(), 0);
-  EXPECT_NEAR(levels[3], 4.0 / 7, 1e-12);
-  EXPECT_THROW(model::shifted_linear(0), std::invalid_argument);
-  EXPECT_THROW(model::shifted_linear(4, 0), std::invalid_argument);
+TEST(NoiseLevels, OfNoShiftAreEven) { EXPECT_NEAR(noise_levels({.shift = 1}, 7)[3], 4.0 / 7, 1e-12); }
+
+TEST(NoiseLevels, OfSd3EndAtTheTerminal) {
+  EXPECT_NEAR(noise_levels({.schedule = "sd3", .terminal = 0.1}, 6)[5], 0.1, 1e-12);
+  // As they come: shifted twice, whatever the number of steps.
+  EXPECT_NEAR(noise_levels({.schedule = "sd3"}, 4)[3], 0.00893, 1e-5);
+  EXPECT_NEAR(noise_levels({.schedule = "sd3"}, 28)[27], 0.00893, 1e-5);
+}
+
+TEST(NoiseLevels, RefuseWhatTheyDoNotKnow) {
+  const auto what = [](const model::Schedule& schedule, int steps) {
+    return golden::refusal<std::invalid_argument>([&] { noise_levels(schedule, steps); });
+  };
+  EXPECT_EQ(what({.schedule = "sd4"}, 4), "schedule: schedule is 'sd4', expected shifted_linear | sd3");
+  EXPECT_EQ(what({.spacing = "even"}, 4),
+            "schedule: spacing is 'even', expected linear | karras | exponential | beta");
+  EXPECT_EQ(what({}, 0), "schedule: steps is 0, expected 1 or more");
+  EXPECT_NE(what({.shift = 0}, 4).find("expected above 0"), std::string::npos);
+  EXPECT_NE(what({.terminal = 1}, 4).find("expected 0 or more, below 1"), std::string::npos);
 }
 
 TEST(CosineWithWarmup, RisesLinearlyThenFallsToZero) {

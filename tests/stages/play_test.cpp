@@ -295,6 +295,42 @@ TEST_F(EulerDenoiser, GuidanceMayChangeWhileTheGameGoesOn) {
   EXPECT_TRUE(dream(game, 3, 3).equal(guided.run<Patches>(3, turn)->x));
 }
 
+TEST_F(EulerDenoiser, ASharedGuidanceCacheTakesTheActionFromThisFrameAlone) {
+  // With one step, what is remembered does not depend on what was dreamed, so all three remember the same.
+  const std::string base = ", steps: 1, commit: last_step";
+  auto plain = make(base), guided = make(base + ", guidance: 3, guidance_cache: shared"), none = make(base),
+       own = make(base + ", guidance: 3");
+  for (auto* each : {&plain, &guided, &none, &own}) each->start();
+  for (std::uint64_t n = 0; n < 5; ++n)
+    for (auto* each : {&plain, &guided, &none, &own}) dream(*each, n, 2);
+  const auto a = dream(plain, 5, 2), g = dream(guided, 5, 2), n = dream(none, 5, 0), o = dream(own, 5, 2);
+  EXPECT_TRUE(g.allclose(n + 3 * (a - n), 1e-4, 1e-4)) << (g - n - 3 * (a - n)).abs().max();
+  EXPECT_FALSE(g.allclose(o, 1e-3, 1e-3));
+}
+
+TEST_F(EulerDenoiser, ASharedGuidanceCacheKeepsWhatThePlayerDid) {
+  auto game = make(", commit: clean, guidance: 2, guidance_cache: shared"), plain = make(", commit: clean");
+  game.start();
+  plain.start();
+  Remembered past;
+  for (std::uint64_t n = 0; n < 3; ++n) past.add(dream(game, n, 2), 2);
+  game.set("guidance", "1");
+  const Turn turn{torch::full({1}, 3, torch::kLong), {past.start()}};
+  const auto primed = plain.run<Patches>(3, turn)->x, dreamed = dream(game, 3, 3);
+  EXPECT_TRUE(primed.allclose(dreamed, 1e-4, 0.5 / 127.5)) << (primed - dreamed).abs().max();
+}
+
+TEST_F(EulerDenoiser, SchedulesDiffer) {
+  std::vector<at::Tensor> frames;
+  for (const auto* schedule :
+       {"", ", schedule: sd3", ", schedule: sd3, spacing: karras", ", schedule: sd3, terminal: 0.2"}) {
+    auto denoiser = make(std::string(", commit: last_step") + schedule);
+    denoiser.start();
+    frames.push_back(dream(denoiser, 0));
+  }
+  for (std::size_t i = 1; i < frames.size(); ++i) EXPECT_FALSE(frames[i].equal(frames[i - 1])) << i;
+}
+
 TEST_F(EulerDenoiser, FollowsTheNewestWeightsOfItsRun) {
   const auto folder = run.folder() / "checkpoints";
   std::filesystem::create_directories(folder);

@@ -1,0 +1,107 @@
+// verify_test: this network's numbers are the reference's, and numbers that are not are seen.
+#include "stages/model/verify.h"
+
+#include <gtest/gtest.h>
+#include <torch/types.h>
+
+#include <map>
+
+#include "tests/model/golden.h"
+
+namespace {
+
+using golden::refusal;
+using golden::TemporaryFolder;
+using model::Agreement;
+namespace fs = std::filesystem;
+
+const fs::path rope = fs::path(GOLDEN_DIR) / "rope", schedules = fs::path(GOLDEN_DIR) / "schedules.json";
+
+std::map<std::string, Agreement> verify(const fs::path& path) {
+  std::map<std::string, Agreement> groups;
+  model::verify(path, [&](const Agreement& agreement) { groups.emplace(agreement.group, agreement); });
+  return groups;
+}
+
+std::string names(const std::map<std::string, Agreement>& groups) {
+  std::string all;
+  for (const auto& [name, agreement] : groups) all += (all.empty() ? "" : "|") + name;
+  return all;
+}
+
+std::string failing(const std::map<std::string, Agreement>& groups) {
+  std::string all;
+  for (const auto& [name, agreement] : groups)
+    if (!agreement.holds()) all += (all.empty() ? "" : "|") + name;
+  return all;
+}
+
+void expect_all_hold(const std::map<std::string, Agreement>& groups) {
+  for (const auto& [name, agreement] : groups) {
+    EXPECT_TRUE(agreement.holds()) << name << ", worst " << agreement.worst << ": "
+                                   << golden::figure(agreement.absolute) << " absolute, "
+                                   << golden::figure(agreement.relative) << " relative, tolerance "
+                                   << agreement.tolerance;
+  }
+}
+
+TEST(Reference, NetworkRolloutsAndOptimizerAgree) {
+  const auto groups = verify(rope);
+  EXPECT_EQ(
+      names(groups),
+      "gradients|loss|opt.losses, first two|opt.losses, others|opt.lrs|opt.param|opt.param, rounding and all|"
+      "rollout0|rollout1|v_pred|x_t");
+  expect_all_hold(groups);
+}
+
+TEST(Reference, SchedulesAgree) {
+  const auto groups = verify(schedules);
+  EXPECT_EQ(names(groups), "sigmas|timesteps|trajectories");
+  expect_all_hold(groups);
+}
+
+// A copy of the golden folder in which one tensor is another.
+std::string failing_with(const std::string& name, const std::function<at::Tensor(at::Tensor)>& change) {
+  const TemporaryFolder folder;
+  for (const char* file : {"config.json", "model.pt"}) fs::copy_file(rope / file, folder / file);
+  auto file = model::read_safetensors(rope / "golden.safetensors");
+  for (std::size_t i = 0; i < file.tensors.size(); ++i)
+    if (file.tensors.names[i] == name) file.tensors.tensors[i] = change(file.tensors.tensors[i].clone());
+  model::write_safetensors(folder / "golden.safetensors", file);
+  return failing(verify(folder.path()));
+}
+
+TEST(Verify, SeesWhatDoesNotAgree) {
+  const auto scaled = [](double by) { return [by](at::Tensor tensor) { return tensor * by; }; };
+  EXPECT_EQ(failing_with("train.x_t", scaled(1)), "");
+  EXPECT_EQ(failing_with("train.v_pred", scaled(1 + 2e-5)), "v_pred");
+  EXPECT_EQ(failing_with("train.loss", scaled(1 + 2e-5)), "loss");
+  EXPECT_EQ(failing_with("grad.registers", scaled(1 + 2e-4)), "gradients");
+  EXPECT_EQ(failing_with("opt.lrs", scaled(1 + 2e-6)), "opt.lrs");
+  EXPECT_EQ(failing_with("rollout1.frames",
+                         [](at::Tensor frames) {
+                           frames.select(1, frames.size(1) - 1)[0][2][23][23] += 2e-4;
+                           return frames;
+                         }),
+            "rollout1");
+  EXPECT_EQ(failing_with("opt.param.blocks.1.geglu.down.weight", scaled(1.1)), "opt.param");
+  EXPECT_EQ(failing_with("train.v_pred", scaled(std::nan(""))), "v_pred");
+}
+
+TEST(Verify, RefusesWhatItCannotCompare) {
+  const TemporaryFolder folder;
+  EXPECT_NE(refusal<std::runtime_error>([&] { verify(folder.path()); }).find("config.json: cannot open"),
+            std::string::npos);
+  EXPECT_NE(refusal<std::runtime_error>([&] { verify(folder / "no.json"); }).find("no.json: cannot open"),
+            std::string::npos);
+  std::ofstream(folder / "empty.json") << "{}";
+  EXPECT_NE(refusal<std::runtime_error>([&] { verify(folder / "empty.json"); }).find("nothing to compare"),
+            std::string::npos);
+  std::ofstream(folder / "odd.json")
+      << R"({"diffusers": [{"name": "odd", "steps": 2, "options": {"snr": 1}, "sigmas": [1, 0.5, 0]}]})";
+  EXPECT_NE(
+      refusal<std::runtime_error>([&] { verify(folder / "odd.json"); }).find("option 'snr' is not known"),
+      std::string::npos);
+}
+
+}  // namespace

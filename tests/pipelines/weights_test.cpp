@@ -1,0 +1,122 @@
+// weights_test: weights from Python and back, and the verbs that look at them.
+#include <gtest/gtest.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "tests/pipelines/process.h"
+
+namespace {
+
+using tests::Folder;
+using tests::run;
+namespace fs = std::filesystem;
+
+const std::string golden = PROJECT_DIR "/tests/golden/", rope = golden + "rope/", python = rope + "model.pt",
+                  config = rope + "config.json";
+
+std::string bytes_of(const fs::path& path) {
+  std::ifstream stream(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(stream), {}};
+}
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+
+TEST(Verify, SaysWhetherTheReferencesNumbersAreMet) {
+  const auto schedules = run({"verify", golden + "schedules.json"});
+  EXPECT_EQ(schedules.code, 0) << schedules.output;
+  EXPECT_TRUE(has(schedules.output, "trajectories")) << schedules.output;
+  const Folder folder;
+  std::ofstream(folder / "off.json")
+      << R"({"toy": [{"steps": 2, "shift": 3.0, "sigmas": [1.0, 0.7501, 0.0]}]})";
+  const auto off = run({"verify", (folder / "off.json").string()});
+  EXPECT_EQ(off.code, 1) << off.output;
+  EXPECT_TRUE(has(off.output, "DISAGREES (shifted_linear 2)\n1 of 1 groups disagree")) << off.output;
+  EXPECT_EQ(run({"verify", folder.string()}).code, 1);
+}
+
+TEST(Schedule, PrintsTheLevels) {
+  const auto sd3 = run({"schedule", "sd3", "--steps", "4"});
+  EXPECT_EQ(sd3.code, 0);
+  EXPECT_TRUE(has(sd3.output, "   3   0.008929   0.008929\n   4   0.000000\n")) << sd3.output;
+  EXPECT_EQ(run({"schedule", "sd4"}).code, 2);
+  EXPECT_EQ(run({"schedule", "sd3", "--steps", "0"}).code, 2);
+  EXPECT_EQ(run({"schedule", "sd3", "--terminal", "1"}).code, 2);
+}
+
+TEST(Convert, WantsToKnowWhatAPythonCheckpointIs) {
+  const Folder folder;
+  const auto out = (folder / "w.safetensors").string();
+  const auto unknown = run({"convert", python, out});
+  EXPECT_EQ(unknown.code, 1);
+  EXPECT_TRUE(has(unknown.output, "name the config that it was trained with (--config FILE)"))
+      << unknown.output;
+  const auto other = run({"convert", python, out, "--config", PROJECT_DIR "/configs/cpu-small.yaml"});
+  EXPECT_EQ(other.code, 1);
+  EXPECT_TRUE(has(other.output, "missing: ") && has(other.output, "too many: ") &&
+              has(other.output, " instead of "))
+      << other.output;
+  EXPECT_EQ(run({"convert", python, (folder / "w.pt").string(), "--config", config}).code, 2);
+  EXPECT_EQ(run({"convert", python, out, "--config", PROJECT_DIR "/pipelines/play.yaml"}).code, 2);
+  EXPECT_FALSE(fs::exists(out));
+}
+
+TEST(Convert, MakesAFileThatSaysWhatItIs) {
+  const Folder folder;
+  const auto out = (folder / "w.safetensors").string();
+  ASSERT_EQ(run({"convert", python, out, "--config", config}).code, 0);
+  const auto shown = run({"inspect", out});
+  EXPECT_TRUE(has(shown.output, "  d_model: 64\n") && has(shown.output, "51 tensors, 304844 numbers, 1.2 MB"))
+      << shown.output;
+  EXPECT_EQ(run({"convert", out, out, "--config", PROJECT_DIR "/configs/cpu-small.yaml"}).code, 2);
+}
+
+TEST(Inspect, ShowsWhatAPythonCheckpointHolds) {
+  const auto shown = run({"inspect", python});
+  EXPECT_EQ(shown.code, 0);
+  EXPECT_TRUE(has(shown.output, "carries no config")) << shown.output;
+  EXPECT_TRUE(has(shown.output, "unpatch.unpatch.bias")) << shown.output;
+  EXPECT_EQ(run({"inspect", config}).code, 1);
+}
+
+// The format's other readers read what is written here, and what they write is read here.
+TEST(Safetensors, AnIndependentReaderAgrees) {
+  const Folder folder;
+  const auto ours = (folder / "ours.safetensors").string(), theirs = (folder / "theirs.safetensors").string(),
+             back = (folder / "back.safetensors").string();
+  ASSERT_EQ(run({"convert", python, ours, "--config", config}).code, 0);
+  const auto command = "python3 " PROJECT_DIR "/tests/pipelines/safetensors.py copy " + ours + " " + theirs;
+  ASSERT_EQ(std::system(command.c_str()), 0);
+  EXPECT_NE(bytes_of(theirs), bytes_of(ours));
+  ASSERT_EQ(run({"convert", theirs, back}).code, 0);
+  EXPECT_EQ(bytes_of(back), bytes_of(ours));
+}
+
+TEST(Play, TakesAPythonCheckpointWithItsConfig) {
+  const Folder folder;
+  const auto play = [&](const std::string& name, const std::string& checkpoint,
+                        std::vector<std::string> more) {
+    std::vector<std::string> arguments{"pipelines/play.yaml",
+                                       "--headless",
+                                       "--runs",
+                                       folder.string(),
+                                       "--name",
+                                       name,
+                                       "--set",
+                                       "denoise.checkpoint=" + checkpoint,
+                                       "--set",
+                                       "denoise.commit=last_step",
+                                       "--set",
+                                       "stop.steps=3"};
+    arguments.insert(arguments.end(), more.begin(), more.end());
+    return run(arguments);
+  };
+  const auto direct = play("direct", python, {"--config", config});
+  EXPECT_EQ(direct.code, 0) << direct.output;
+  const auto unknown = play("unknown", python, {});
+  EXPECT_EQ(unknown.code, 1);
+  EXPECT_TRUE(has(unknown.output, "--config FILE")) << unknown.output;
+}
+
+}  // namespace
