@@ -161,8 +161,8 @@ class Unpickler {
     if (found == members.end()) fail("no data.pkl in it, expected a file that torch.save wrote");
     folder_ = found->first.substr(0, found->first.size() - std::strlen("data.pkl"));
     pickle_ = found->second;
-    // That of a training checkpoint is some 100 kB.
-    if (pickle_.size() > 4'000'000) fail("its data.pkl is too long, expected a file that torch.save wrote");
+    // A tensor takes some 200 bytes.
+    if (pickle_.size() > 2'000'000) fail("its data.pkl is too long, expected a file that torch.save wrote");
   }
 
   Ref load() {
@@ -208,9 +208,9 @@ class Unpickler {
         case 'u':                                                                // SETITEMS
         case 'e':                                                                // APPENDS
         case 0x90: fill_top(pop_to_mark()); break;                               // ADDITEMS
-        case 'q': memo_[in.number<std::uint8_t>()] = top(); break;               // BINPUT
-        case 'r': memo_[in.number<std::uint32_t>()] = top(); break;              // LONG_BINPUT
-        case 0x94: memo_[memo_.size()] = top(); break;                           // MEMOIZE
+        case 'q': remember(in.number<std::uint8_t>()); break;                    // BINPUT
+        case 'r': remember(in.number<std::uint32_t>()); break;                   // LONG_BINPUT
+        case 0x94: remember(memo_.size()); break;                                // MEMOIZE
         case 'h': recall(in.number<std::uint8_t>()); break;                      // BINGET
         case 'j': recall(in.number<std::uint32_t>()); break;                     // LONG_BINGET
         case 'c': push_global(in.line(), in); break;                             // GLOBAL
@@ -228,9 +228,7 @@ class Unpickler {
 
  private:
   Ref push(Kind kind) {
-    // A byte of a pickle may make an object of some hundred.
-    if (values_.size() == 500'000)
-      fail("more objects than weights have, expected a file that torch.save wrote");
+    check_count(values_.size());
     // In a deque that outlives them all, so that no nesting, however deep, makes a destructor recurse.
     Value& value = values_.emplace_back();
     value.kind = kind;
@@ -283,6 +281,14 @@ class Unpickler {
     std::vector<Ref> items = pop(static_cast<std::size_t>(mark - stack_.rbegin()));
     stack_.pop_back();
     return items;
+  }
+  // A byte of a pickle may make an object of some hundred.
+  static void check_count(std::size_t objects) {
+    if (objects == 100'000) fail("more objects than weights have, expected a file that torch.save wrote");
+  }
+  void remember(std::uint64_t key) {
+    check_count(memo_.size());
+    memo_[key] = top();
   }
   void recall(std::uint32_t key) {
     const auto found = memo_.find(key);
