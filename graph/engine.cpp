@@ -172,7 +172,8 @@ class Engine::Impl final : public Run {
 
   struct Node : Waker {
     Node(StagePlan stage_plan, std::vector<Inbox::Edge> inbox_edges)
-        : is_sink(std::ranges::all_of(stage_plan.type->outputs, &OutputPort::from_idle)),
+        : is_sink(std::ranges::all_of(stage_plan.type->outputs,
+                                      [](const auto& port) { return port.from_idle || port.opening; })),
           plan(std::move(stage_plan)),
           inbox(plan.type->inputs, std::move(inbox_edges)) {}
 
@@ -426,6 +427,7 @@ class Engine::Impl final : public Run {
     node.next_number = number + 1;
     bool filtered = !node.is_sink;
     for (std::size_t o = 0; o < node.results.size(); ++o) {
+      if (node.plan.type->outputs[o].opening) continue;
       if (node.plan.type->outputs[o].from_idle) {
         emit_own(node, o);
         continue;
@@ -523,16 +525,19 @@ class Engine::Impl final : public Run {
       if (!guard(
               *node, [&] { node->instance->start(node->results, node->context); }, "start"))
         return;
-      // What start() returns is for feedback edges alone, as often as each of them says.
+      // What start() returns is for openings, once, and for feedback edges, as often as each of them says.
       for (const auto& edge : plan_.edges) {
-        if (edge.feedback == 0 || nodes_[edge.from] != node) continue;
+        if (nodes_[edge.from] != node) continue;
+        const bool opening = node->plan.type->outputs[edge.output].opening && node->results[edge.output];
+        const int tokens = edge.feedback ? edge.feedback : opening ? 1 : 0;
+        if (tokens == 0) continue;
         auto& to = *nodes_[edge.to];
         const auto slot = static_cast<std::size_t>(&edge - plan_.edges.data());
         const auto e = static_cast<std::size_t>(std::ranges::find(to.edges, slot) - to.edges.begin());
         if (!node->results[edge.output])
           return fail(*node, "start",
                       "start() gave no first message for '" + to.plan.name + "', which waits for it");
-        for (int token = 0; token < edge.feedback; ++token) {
+        for (int token = 0; token < tokens; ++token) {
           Message message;
           message.body = node->results[edge.output];
           message.number = static_cast<std::uint64_t>(token);
@@ -566,8 +571,8 @@ class Engine::Impl final : public Run {
       for (std::size_t i = 0; i < nodes_.size(); ++i) {
         bool has_readers = false, has_heard_readers = false;
         for (const auto& edge : plan_.edges) {
-          if (edge.from != i || edge.feedback || nodes_[i]->plan.type->outputs[edge.output].from_idle)
-            continue;
+          const auto& port = nodes_[i]->plan.type->outputs[edge.output];
+          if (edge.from != i || edge.feedback || port.from_idle || port.opening) continue;
           has_readers = true;
           has_heard_readers = has_heard_readers || heard[edge.to];
         }

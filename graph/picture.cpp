@@ -8,8 +8,8 @@ namespace graph {
 namespace {
 
 std::string label(const Pipeline& pipeline, const EdgePlan& edge) {
-  const auto& outputs = pipeline.stages[edge.from].type->outputs;
-  std::string text = outputs.size() > 1 ? outputs[edge.output].name : "";
+  const auto& type = *pipeline.stages[edge.from].type;
+  std::string text = edge.output == type.plain_output() ? "" : type.outputs[edge.output].name;
   const auto add = [&](const std::string& word) { text += (text.empty() ? "" : ", ") + word; };
   if (edge.feedback > 0) add("feedback " + std::to_string(edge.feedback));
   // A sampled or gathered input drops by its nature; only a chosen policy is worth a word.

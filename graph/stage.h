@@ -26,7 +26,8 @@
 // Optional hooks, each with or without `const Context&`:
 //
 //   start()    before the first message, on the thread that runs the pipeline: load, open, fail early. May
-//              return the first token of a feedback edge.
+//              return the first token of a feedback edge; or, of a type that operator() does not return, what
+//              others need from the beginning. That comes once, so it can only be sampled or gathered.
 //   idle()     on the stage's executor (thread or main) whenever nothing came for a few milliseconds.
 //   finish()   after the last message, also when the run failed elsewhere. May return a last message.
 //
@@ -195,7 +196,9 @@ class Stage {
   }
 
   void mark_hook_outputs() {
+    const auto flowing = type_.outputs.size();
     mark<typename detail::Result_start<T>::type>([](OutputPort& port) { port.from_start = true; });
+    if (type_.outputs.size() > flowing) type_.outputs.back().opening = true;
     mark<typename detail::Result_idle<T>::type>([](OutputPort& port) { port.from_idle = true; });
     mark<typename detail::Result_finish<T>::type>([](OutputPort&) {});
   }

@@ -3,6 +3,7 @@
 
 #include <cxxabi.h>
 
+#include <algorithm>
 #include <cctype>
 #include <condition_variable>
 #include <mutex>
@@ -56,6 +57,13 @@ bool Context::sleep_until(std::chrono::steady_clock::time_point when) const {
 }
 
 const std::map<std::string, StageType>& stage_types() { return types(); }
+std::size_t StageType::plain_output() const {
+  if (outputs.size() == 1) return 0;
+  const auto plain = [](const OutputPort& port) { return !port.opening; };
+  if (std::ranges::count_if(outputs, plain) != 1) return outputs.size();
+  return static_cast<std::size_t>(std::ranges::find_if(outputs, plain) - outputs.begin());
+}
+
 const std::map<std::string, Block>& blocks() { return all_blocks(); }
 
 bool add_stage_type(StageType type) {

@@ -35,6 +35,7 @@ struct OutputPort {
   const Type* type = nullptr;  // null: the type of the stage's Any input
   bool from_idle = false;      // idle() sends on it, so it follows no input and numbers its own messages
   bool from_start = false;     // start() returns it, so it can feed a feedback edge
+  bool opening = false;        // start() alone sends on it: once, before any message
 };
 
 /// What one firing is given for one input port.
@@ -82,6 +83,9 @@ struct StageType {
   std::function<std::unique_ptr<Instance>(std::shared_ptr<void> params)> make;
 
   bool is_source() const { return inputs.empty(); }
+
+  /// The output that the stage's bare name means: the only one, openings aside; outputs.size() where that is not so.
+  std::size_t plain_output() const;
 };
 
 /// All registered stage types by name.

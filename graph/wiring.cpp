@@ -203,10 +203,11 @@ class Wiring {
       return false;
     }
     if (dot == std::string::npos) {
-      if (outputs.size() > 1)
-        problem(source.place, who(edge.to) + "'" + name + "' has several outputs; write " + name + "." +
-                                  join(names_of(outputs), (" or " + name + ".").c_str()));
-      return outputs.size() == 1;
+      edge.output = stage(from).type->plain_output();
+      if (edge.output < outputs.size()) return true;
+      problem(source.place, who(edge.to) + "'" + name + "' has several outputs; write " + name + "." +
+                                join(names_of(outputs), (" or " + name + ".").c_str()));
+      return false;
     }
     const auto port = source.scalar.substr(dot + 1);
     edge.output = index_of(outputs, port);
@@ -242,6 +243,10 @@ class Wiring {
         problem(edge.place, who(edge.to) + "'" + stage(edge.from).name + "." + output(edge).name +
                                 "' cannot feed back: '" + stage(edge.from).type->name +
                                 "' sends no first message from start()");
+      if (output(edge).opening && !edge.feedback && input(edge).intake == Intake::joined)
+        problem(edge.place, who(edge.to) + "'" + stage(edge.from).name + "." + output(edge).name +
+                                "' comes once, before the first message, so it cannot feed input '" +
+                                input(edge).name + "', which takes part in every firing");
       if (output(edge).from_idle && edge.when_full == WhenFull::wait)
         problem(edge.place,
                 who(edge.to) + "'" + stage(edge.from).name + "." + output(edge).name +
@@ -250,7 +255,9 @@ class Wiring {
     }
   }
 
-  bool is_flow(const EdgePlan& edge) { return edge.when_full == WhenFull::wait && edge.feedback == 0; }
+  bool is_flow(const EdgePlan& edge) {
+    return edge.when_full == WhenFull::wait && edge.feedback == 0 && !output(edge).opening;
+  }
   bool is_gated(std::size_t i) {
     return std::ranges::any_of(pipeline_.edges, [&](const auto& edge) {
       return edge.to == i && input(edge).intake == Intake::joined && edge.when_full != WhenFull::wait;
@@ -382,7 +389,8 @@ class Wiring {
       if (const auto* from = entry.value.find("from")) add_names(*from, named);
     for (std::size_t i = 0; i < pipeline_.stages.size(); ++i) {
       const auto& outputs = stage(i).type->outputs;
-      const bool must = std::ranges::any_of(outputs, [](const auto& port) { return !port.from_idle; });
+      const bool must =
+          std::ranges::any_of(outputs, [](const auto& port) { return !port.from_idle && !port.opening; });
       if (must && !named.contains(stage(i).name))
         problem(stage(i).place, who(i) + "nobody reads its output '" + outputs[0].name + "'; name '" +
                                     stage(i).name + "' in some stage's 'from', or take it out");

@@ -10,7 +10,7 @@
 
 namespace stages {
 
-/// The nouns that travel. Weights, gradients and snapshots do not: checkpoints are their files.
+/// The nouns that travel. Weights, gradients and snapshots do not, as checkpoints are their files; nor do held-out clips.
 using Nouns = std::tuple<Episode, Clip, Patches, NoisyPatches, Report, Tick, Action, Turn, Frame>;
 
 // part(name, member) is called for each member in turn and gives `part` back. Names are part of files and
@@ -37,10 +37,16 @@ void fields(NoisyPatches& noisy, auto& part) {
   part("x_t", x_t)("v", v)("t", t)("action", action);
 }
 
+void fields(LevelLoss& measured, auto& part) {
+  auto& [level, loss] = measured;
+  part("level", level)("loss", loss);
+}
+
 void fields(Report& report, auto& part) {
-  auto& [step, loss, lr_muon, lr_adam, grad_norm, frames, progress] = report;
+  auto& [step, loss, lr_muon, lr_adam, grad_norm, frames, progress, val_loss_at] = report;
   part("step", step)("loss", loss)("lr_muon", lr_muon)("lr_adam", lr_adam);
   part("grad_norm", grad_norm)("frames", frames)("progress", progress);
+  part("val_loss_at", val_loss_at);
 }
 
 void fields(Tick& tick, auto& part) {

@@ -36,6 +36,11 @@ struct Clip {
   Background background = Background::linear;
 };
 
+// Clips that no training ever sees. A type of its own, so that no edge can lead them there.
+struct HeldOut {
+  Clip clips;
+};
+
 struct Patches {
   at::Tensor x;                                        // [B,T,P,D] float32
   at::Tensor action;                                   // [B,T]
@@ -65,7 +70,12 @@ struct Gradients {
 // All that training continues from, as of one step.
 struct Snapshot {
   std::shared_ptr<const model::TrainState> state;
-  std::optional<double> val_loss;  // on clips never trained on, where it was measured
+  std::optional<double> val_loss;  // on held-out clips, the mean over levels, where it was measured
+};
+
+// The loss on clips of which every frame is noised to one level.
+struct LevelLoss {
+  double level = 0, loss = 0;
 };
 
 struct Report {
@@ -74,7 +84,8 @@ struct Report {
   double lr_muon = 0, lr_adam = 0;
   double grad_norm = 0;  // before clipping
   std::int64_t frames = 0;
-  double progress = 0;  // of the run, 0…1
+  double progress = 0;                 // of the run, 0…1
+  std::vector<LevelLoss> val_loss_at;  // on held-out clips; empty where it was not measured
 };
 
 // --- play ----------------------------------------------------------------------------------------------------

@@ -7,14 +7,17 @@
 //
 // as in the reference. That takes the whole file for one episode, so that some of its clips jump from one game
 // into another; here `episode` keeps games apart. Every clip comes once an epoch, in an order drawn for the epoch,
-// and message n is a function of seed and n.
+// and message n is a function of seed and n. What is held out comes from the last episodes, which training then does
+// not see at all; a file of one episode keeps its end from it.
 //
 // The files stay on disk: memory holds the batch alone, whatever their size. rewards.npy may be missing.
 #include <spdlog/spdlog.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <filesystem>
 #include <optional>
+#include <utility>
 
 #include "graph/stage.h"
 #include "stages/data/npy.h"
@@ -32,11 +35,12 @@ struct NpyClips {
     std::int64_t batch = 16;
     std::int64_t frames = 16;
     std::int64_t episode = 5400;
+    std::int64_t held_out = 64;
     std::uint64_t seed = 0;
     model::Config model;
   };
 
-  void start(const graph::Context& context) {
+  std::optional<HeldOut> start(const graph::Context& context) {
     if (params.path.empty())
       throw graph::Error("no dataset: name a folder with frames.npy and actions.npy, --set " + context.stage +
                          ".path=FOLDER; ./run pipelines/dataset.yaml makes one");
@@ -58,17 +62,29 @@ struct NpyClips {
                    "; set a smaller " + context.stage + ".frames");
     clips = N / episode * clips_an_episode + N % episode / stretch;
     spdlog::info("{} clips of {} frames in {} ({} frames)", clips, params.frames, folder.generic_string(), N);
+    const auto held_out = std::min(params.held_out, clips / 10);
+    if (held_out == 0) return std::nullopt;
+    const auto all = std::exchange(clips, clips - held_out);
+    if (clips > clips_an_episode) clips -= clips % clips_an_episode;
+    std::vector<std::int64_t> begins;
+    for (std::int64_t i = 0; i < held_out; ++i)
+      begins.push_back(begin_of_clip(clips + i * (all - clips) / held_out));
+    return HeldOut{cut(begins)};
   }
 
   Clip operator()(const graph::Context& context) {
-    const auto B = params.batch, T = params.frames;
-    const auto H = params.model.height, W = params.model.width, C = params.model.in_channels;
     std::vector<std::int64_t> begins;
-    for (std::int64_t b = 0; b < B; ++b) {
-      begins.push_back(
-          begin_of(context.number * static_cast<std::uint64_t>(B) + static_cast<std::uint64_t>(b)));
-      pixels->fetch((begins.back() + 1) * H * W * C, T * H * W * C);
-    }
+    const auto first = context.number * static_cast<std::uint64_t>(params.batch);
+    for (std::int64_t b = 0; b < params.batch; ++b)
+      begins.push_back(begin_of_clip(drawn(first + static_cast<std::uint64_t>(b))));
+    return cut(begins);
+  }
+
+  // The clips of the stretches that begin there.
+  Clip cut(const std::vector<std::int64_t>& begins) {
+    const auto B = static_cast<std::int64_t>(begins.size()), T = params.frames;
+    const auto H = params.model.height, W = params.model.width, C = params.model.in_channels;
+    for (const auto begin : begins) pixels->fetch((begin + 1) * H * W * C, T * H * W * C);
     const auto frames = torch::empty({B, T, H, W, C}, torch::kByte);
     const auto action = torch::empty({B, T}, torch::kLong);
     auto* to_frames = frames.data_ptr<std::uint8_t>();
@@ -84,14 +100,18 @@ struct NpyClips {
     return {values.contiguous(), action, background};
   }
 
-  // The first frame of the stretch that comes as number `drawn` since the first epoch began.
-  std::int64_t begin_of(std::uint64_t drawn) {
-    const auto epoch = drawn / static_cast<std::uint64_t>(clips);
+  // Which clip comes as number `n` since the first epoch began.
+  std::int64_t drawn(std::uint64_t n) {
+    const auto epoch = n / static_cast<std::uint64_t>(clips);
     if (epoch != order_epoch || !order.defined()) {
       order = torch::randperm(clips, generator(params.seed, epoch, "npy_clips"), torch::kLong);
       order_epoch = epoch;
     }
-    const auto clip = order.data_ptr<std::int64_t>()[drawn % static_cast<std::uint64_t>(clips)];
+    return order.data_ptr<std::int64_t>()[n % static_cast<std::uint64_t>(clips)];
+  }
+
+  // The first frame of its stretch.
+  std::int64_t begin_of_clip(std::int64_t clip) const {
     return clip / clips_an_episode * episode + clip % clips_an_episode * (params.frames + 1);
   }
 
@@ -127,8 +147,9 @@ struct NpyClips {
 
   Params params;
   std::optional<NpyFile> pixels, actions;
-  std::int64_t episode = 0, clips_an_episode = 0, clips = 0;
-  at::Tensor order;  // [clips], of order_epoch
+  std::int64_t episode = 0, clips_an_episode = 0;
+  std::int64_t clips = 0;  // to train on
+  at::Tensor order;        // [clips], of order_epoch
   std::uint64_t order_epoch = 0;
 };
 
@@ -137,6 +158,7 @@ const bool registered =
     graph::Stage<NpyClips>("npy_clips")
         .summary("clips of a dataset in .npy files, shuffled anew every epoch")
         .out("clips", "frames [B,T,C,H,W] float32 in [-1,1], action [B,T] from 1 on")
+        .out("held_out", "as many as held_out says, once, at the start")
         .param("path", &P::path, "the folder with frames.npy and actions.npy")
         .param("batch", &P::batch, "clips in a message, B", graph::between(1, 4096))
         .param("frames", &P::frames, "frames in a clip, T", graph::between(1, 4096))
@@ -144,6 +166,8 @@ const bool registered =
                "frames from one game's start to the next's, which no clip spans; 0: one game",
                graph::at_least(0))
         .unit("frames")
+        .param("held_out", &P::held_out, "clips for validation, never trained on; at most a tenth of all",
+               graph::between(0, 4096))
         .shared("seed", &P::seed, "same seed, same order of clips")
         .block("model", &P::model)
         .add();

@@ -1,5 +1,7 @@
 // metrics: a line of numbers a step in metrics.jsonl, and a progress line for whoever watches.
 //
+// A step that was validated has a second line: step, val_loss, val_loss_at, the loss by noise level.
+//
 // On a terminal one line is rewritten, and only the log file gets a plain line every few seconds. frames_per_second is over
 // the last second or more, seconds count from the start of the run. A run that goes on first takes back the lines
 // of steps that it will repeat.
@@ -12,6 +14,7 @@
 #include <filesystem>
 #include <fstream>
 #include <nlohmann/json.hpp>
+#include <optional>
 
 #include "graph/stage.h"
 #include "stages/types.h"
@@ -65,11 +68,24 @@ struct Metrics {
                                       {"lr_muon", report.lr_muon},     {"lr_adam", report.lr_adam},
                                       {"grad_norm", report.grad_norm}, {"frames_per_second", rate},
                                       {"seconds", seconds(begun, now)}};
-    file << line.dump() << '\n' << std::flush;
+    file << line.dump() << '\n';
+    if (!report.val_loss_at.empty()) write_validation(report);
+    file << std::flush;
     if (!file) throw graph::Error("cannot write metrics.jsonl; is the disk full?");
     last = report;
     if (seconds(logged, now) >= params.every) log(now);
     if (terminal && seconds(shown, now) >= 0.2) show(now);
+  }
+
+  void write_validation(const Report& report) {
+    val_loss = 0;
+    auto at = nlohmann::ordered_json::object();
+    for (const auto& [level, loss] : report.val_loss_at) {
+      at[fmt::format("{:g}", level)] = loss;
+      *val_loss += loss / static_cast<double>(report.val_loss_at.size());
+    }
+    file << nlohmann::ordered_json{{"step", report.step}, {"val_loss", *val_loss}, {"val_loss_at", at}}.dump()
+         << '\n';
   }
 
   void finish() {
@@ -96,6 +112,7 @@ struct Metrics {
     auto line = fmt::format("step {}", last.step);
     if (steps) line += fmt::format("/{}", steps);
     line += fmt::format("  loss {:.4f}  {:.0f} frames/s", last.loss, rate);
+    if (val_loss) line += fmt::format("  validation {:.4f}", *val_loss);
     if (last.progress > 0) {
       const auto left = seconds(begun, now) * (1 - last.progress) / last.progress;
       line += fmt::format("  {:.0f}:{:02.0f} left", std::floor(left / 60), std::floor(std::fmod(left, 60)));
@@ -115,6 +132,7 @@ struct Metrics {
   double rate = 0;
   bool terminal = false;
   Report last;
+  std::optional<double> val_loss;  // the newest
 };
 
 const bool registered =

@@ -269,6 +269,25 @@ stages:
   }
 }
 
+TEST_F(EngineTest, AnOpeningIsThereBeforeTheFirstMessage) {
+  const auto plan = pipeline(R"(
+stages:
+  n: {type: herald}
+  same: {type: pass, from: n}
+  h: {type: heard, from: {x: same, opening: n.opening}}
+  end: {type: collect, from: h}
+stop: {steps: 20}
+)");
+  for (int again = 0; again < 20; ++again) {
+    collected().clear();
+    ASSERT_EQ(run(plan), "");
+    const auto values = collected().values("end");
+    ASSERT_EQ(values.size(), 20u);
+    EXPECT_EQ(values.front(), 0);
+    EXPECT_EQ(values.back(), 19);
+  }
+}
+
 TEST_F(EngineTest, AFilterBeforeAFeedbackLoopDoesNotStarveIt) {
   const auto plan = pipeline(R"(
 stages:

@@ -205,6 +205,20 @@ struct Sample {
 const bool sample =
     Stage<Sample>("sample").summary("a sampled input").in("x", "").in("newest", "").out("both", "").add();
 
+struct Herald {
+  Word start() const { return {"hear"}; }
+  Number operator()(const Context& context) const { return {static_cast<std::int64_t>(context.number)}; }
+};
+const bool herald = Stage<Herald>("herald").summary("an opening").out("number", "").out("opening", "").add();
+
+struct Heard {
+  Number operator()(const Number& x, const std::optional<Word>& opening) const {
+    return {opening ? x.value : -1};
+  }
+};
+const bool heard =
+    Stage<Heard>("heard").summary("waits for no opening").in("x", "").in("opening", "").out("x", "").add();
+
 struct Gather {
   Number operator()(const Number&, const std::vector<Number>& all) const {
     std::int64_t sum = 0;

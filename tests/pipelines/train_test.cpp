@@ -26,10 +26,12 @@ std::vector<std::string> tiny(const Folder& runs, std::vector<std::string> more 
   return all;
 }
 
-std::vector<nlohmann::json> metrics(const Folder& runs) {
+// The lines that have this key: `loss` of every step, `val_loss` of the validated ones.
+std::vector<nlohmann::json> metrics(const Folder& runs, const char* key = "loss") {
   std::ifstream file(runs / "t/metrics.jsonl");
   std::vector<nlohmann::json> lines;
-  for (std::string line; std::getline(file, line);) lines.push_back(nlohmann::json::parse(line));
+  for (std::string line; std::getline(file, line);)
+    if (auto json = nlohmann::json::parse(line); json.contains(key)) lines.push_back(std::move(json));
   return lines;
 }
 
@@ -40,7 +42,7 @@ std::string bytes(const std::filesystem::path& path) {
 
 TEST(Train, WritesItsFolderAndTheLossFalls) {
   const Folder runs;
-  const auto trained = run(tiny(runs, {"--set", "stop.steps=60"}));
+  const auto trained = run(tiny(runs, {"--set", "stop.steps=60", "--set", "validated.every=25"}));
   ASSERT_EQ(trained.code, 0) << trained.output;
   EXPECT_TRUE(std::filesystem::exists(runs / "t/pipeline.yaml"));
   EXPECT_TRUE(std::filesystem::exists(runs / "t/log.txt"));
@@ -48,6 +50,15 @@ TEST(Train, WritesItsFolderAndTheLossFalls) {
   ASSERT_EQ(lines.size(), 60u);
   for (std::size_t i = 0; i < lines.size(); ++i) EXPECT_EQ(lines[i]["step"], i + 1);
   EXPECT_LT(lines.back()["loss"], 0.2 * lines.front()["loss"].get<double>());
+  const auto validated = metrics(runs, "val_loss");
+  ASSERT_EQ(validated.size(), 3u);
+  EXPECT_EQ(validated[0]["step"], 25);
+  EXPECT_EQ(validated[2]["step"], 60);
+  EXPECT_EQ(validated[2]["val_loss_at"].size(), 6u);
+  EXPECT_LT(validated[2]["val_loss"], validated[0]["val_loss"]);
+  const auto index = nlohmann::json::parse(std::ifstream(runs / "t/checkpoints/index.json"));
+  EXPECT_NEAR(index["best_first"][0]["val_loss"].get<double>(), validated[2]["val_loss"].get<double>(),
+              1e-12);
   const auto file = model::load(runs / "t/checkpoints/step-000060.safetensors");
   EXPECT_EQ(file.config.d_model, 48);
   EXPECT_EQ(file.facts.at("step"), "60");

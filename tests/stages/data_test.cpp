@@ -38,6 +38,23 @@ TEST(PongClips, AMessageIsAFunctionOfSeedAndNumber) {
   EXPECT_FALSE(clip_of(other, 5).frames.equal(clip_of(two, 5).frames));
 }
 
+TEST(PongClips, WhatIsHeldOutIsTheSameForASeedAndNeverTrainedOn) {
+  const auto held_out = [](const std::string& params) {
+    return Harness("pong_clips", "{batch: 8, frames: 6, " + params + "}", "{seed: 7}")
+        .start<stages::HeldOut>();
+  };
+  const auto clips = held_out("held_out: 10")->clips;
+  EXPECT_EQ(clips.frames.sizes(), (std::vector<std::int64_t>{10, 6, 3, 24, 24}));
+  EXPECT_TRUE(clips.frames.equal(held_out("held_out: 10")->clips.frames));
+  EXPECT_FALSE(held_out("held_out: 0"));
+  Harness source("pong_clips", "{batch: 8, frames: 6}", "{seed: 7}");
+  for (std::uint64_t n = 0; n < 10; ++n) {
+    const auto trained = clip_of(source, n);
+    for (std::int64_t a = 0; a < 8; ++a)
+      for (std::int64_t b = 0; b < 10; ++b) EXPECT_FALSE(trained.frames[a].equal(clips.frames[b]));
+  }
+}
+
 TEST(PongClips, AFrameAnswersToTheActionBeforeIt) {
   Harness source("pong_clips", "{batch: 1, frames: 6}", "{seed: 3}");
   const auto clip = clip_of(source, 4);

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
+#include "stages/model/mmdit.h"
 #include "stages/model/weights_file.h"
 #include "stages/types.h"
 #include "tests/harness.h"
@@ -294,6 +295,109 @@ TEST(Muon, StartsFromOldWeightsWithAFreshOptimizer) {
                    .start<Weights>(),
                graph::Error)
       << "the same shapes, but other heads";
+}
+
+// Snapshots of `weights` and clips of noise to validate them on.
+struct Validating {
+  explicit Validating(const std::string& params, const std::string& more = "")
+      : stage("validate", params,
+              "{seed: 1, device: cpu, model: " + model.substr(0, model.size() - 1) + more + "}}", &run) {
+    stage.start();
+    held_out.clips = {torch::rand({5, 4, 3, 24, 24}) * 2 - 1, torch::randint(1, 4, {5, 4})};
+  }
+  // The loss by level after `step`; empty where it was not measured.
+  std::vector<double> at(std::int64_t step, const model::Parameters& weights,
+                         const model::Parameters& ema = {}) {
+    auto state = std::make_shared<model::TrainState>();
+    state->step = step;
+    state->weights = weights;
+    state->ema = ema;
+    const auto [snapshot, report] = stage.run<Snapshot, Report>(
+        static_cast<std::uint64_t>(step), Snapshot{state, {}}, Report{.step = step}, held_out);
+    std::vector<double> losses;
+    double sum = 0;
+    for (const auto& [level, loss] : report->val_loss_at) {
+      losses.push_back(loss);
+      sum += loss;
+    }
+    EXPECT_EQ(snapshot->val_loss.has_value(), !losses.empty());
+    if (!losses.empty()) {
+      EXPECT_NEAR(*snapshot->val_loss, sum / 6, 1e-9);
+    }
+    EXPECT_EQ(snapshot->state, state);
+    return losses;
+  }
+
+  RunStub run;
+  stages::HeldOut held_out;
+  Harness stage;
+};
+
+TEST(Validate, MeasuresEverySoManyStepsAndTheLast) {
+  const Training training;
+  Validating validating("{every: 3}");
+  validating.run.length = 8;
+  for (std::int64_t step = 1; step <= 8; ++step)
+    EXPECT_EQ(validating.at(step, training.weights.parameters).size(), step % 3 == 0 || step == 8 ? 6u : 0u)
+        << step;
+}
+
+TEST(Validate, OfAPredictionOfZeroIsWhatThereWasToPredict) {
+  // Zero gates predict zero: of a velocity x0 - z the mean square is 1/3 + 1 at every level, of data 1/3.
+  for (const auto& [predicts, expected] : {std::pair("velocity", 4.0 / 3), std::pair("data", 1.0 / 3)}) {
+    Validating validating("{every: 1}", std::string(", init: zero_gates, predicts: ") + predicts);
+    model::Config config;
+    config.d_model = 32;
+    config.n_heads = config.n_blocks = 2;
+    config.patch_size = 6;
+    config.n_window = 4;
+    config.stem = "linear";
+    config.init = "zero_gates";
+    const auto losses = validating.at(1, model::Mmdit(config).initialise(1));
+    ASSERT_EQ(losses.size(), 6u);
+    for (const double loss : losses) EXPECT_NEAR(loss, expected, 0.05);
+    // The clips' own numbers, the same at every level.
+    EXPECT_NEAR(losses[0], losses[5], 1e-5);
+  }
+}
+
+TEST(Validate, GivesTheSameFiguresToTheBitAndOthersForOtherWeights) {
+  const Training training;
+  const auto& weights = training.weights.parameters;
+  Validating validating("{every: 1, micro_batch: 2}");
+  const auto once = validating.at(1, weights);
+  EXPECT_EQ(validating.at(2, weights), once);
+  auto other = weights;
+  other.tensors[0] = other.tensors[0] + 0.1;
+  EXPECT_NE(validating.at(3, other), once);
+  EXPECT_EQ(validating.at(4, other, weights), once) << "the running mean is what plays";
+  // The levels differ.
+  EXPECT_EQ(std::set<double>(once.begin(), once.end()).size(), 6u);
+}
+
+TEST(Validate, NeedsHeldOutClipsAndGivesUpWhenAskedToStop) {
+  const Training training;
+  Validating validating("{every: 1}");
+  auto state = std::make_shared<model::TrainState>();
+  state->step = 1;
+  EXPECT_THROW(
+      (validating.stage.run<Snapshot, Report>(0, Snapshot{state, {}}, Report{.step = 1}, tests::Nothing{})),
+      graph::Error);
+  validating.run.stop();
+  EXPECT_TRUE(validating.at(1, training.weights.parameters).empty());
+}
+
+TEST(Metrics, WriteALineMoreForAValidatedStep) {
+  RunStub run;
+  Harness metrics("metrics", "{}", "{}", &run);
+  metrics.start();
+  metrics.run<>(0, Report{.step = 1, .loss = 0.5, .val_loss_at = {{1, 0.5}, {0.1, 0.25}}});
+  metrics.finish();
+  std::ifstream file(run.folder() / "metrics.jsonl");
+  std::string line;
+  std::getline(file, line);
+  std::getline(file, line);
+  EXPECT_EQ(line, R"({"step":1,"val_loss":0.375,"val_loss_at":{"1":0.5,"0.1":0.25}})");
 }
 
 TEST(Metrics, TakesBackTheLinesThatWillBeRepeated) {

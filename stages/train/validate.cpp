@@ -1,0 +1,130 @@
+// validate: the loss on clips never trained on, by noise level, of the weights that play.
+//
+// For each level t of 1, 0.75, 0.5, 0.25, 0.1, 0 every frame of every held-out clip is mixed to it,
+//
+//   x_t = (1 - t) x0 + t z        with the same noise z every time, so that two steps differ by their weights alone,
+//
+// and the network predicts as in training, with every action given. The mean over the levels ranks checkpoints. The
+// weights are the running mean where there is one. While it measures, training waits, and the cores work off clips
+// side by side; sums are made in a fixed order, so the figures are the same to the bit on any number of cores.
+//
+// Source: the levels are toy-wm's (github.com/wendlerc/toy-wm); a loss by noise level, as in minRF
+#include <spdlog/spdlog.h>
+#include <tbb/parallel_for.h>
+#include <tbb/task_arena.h>
+#include <torch/types.h>
+
+#include <array>
+#include <optional>
+#include <tuple>
+
+#include "graph/stage.h"
+#include "stages/model/mmdit.h"
+#include "stages/model/patch_embed.h"
+#include "stages/random.h"
+#include "stages/settings.h"
+#include "stages/types.h"
+
+namespace stages {
+namespace {
+
+constexpr std::array levels{1.0, 0.75, 0.5, 0.25, 0.1, 0.0};
+
+struct Validate {
+  struct Params {
+    std::int64_t every = 500, micro_batch = 4;
+    std::uint64_t seed = 0;
+    std::string device = "auto";
+    model::Config model;
+  };
+
+  void start() {
+    network.emplace(params.model);
+    device = device_of(params.device);
+    arena.initialize(device.is_cuda() ? 1 : tbb::task_arena::automatic);
+  }
+
+  std::tuple<Snapshot, Report> operator()(const Snapshot& snapshot, const Report& report,
+                                          const std::optional<HeldOut>& held_out,
+                                          const graph::Context& context) {
+    const auto& state = *snapshot.state;
+    const bool last = context.run && context.run->steps() == static_cast<std::uint64_t>(state.step);
+    if (state.step % params.every != 0 && !last) return {snapshot, report};
+    graph::require(held_out.has_value(),
+                   "no held-out clips; the source of clips must hold some out (held_out: 64)");
+    if (!x0.defined()) take(held_out->clips);
+    auto measured = report;
+    measured.val_loss_at = measure(state.ema.empty() ? state.weights : state.ema, context);
+    if (measured.val_loss_at.empty()) return {snapshot, report};
+    double mean = 0;
+    for (const auto& each : measured.val_loss_at) mean += each.loss / static_cast<double>(levels.size());
+    return {Snapshot{snapshot.state, mean}, std::move(measured)};
+  }
+
+  void take(const Clip& clips) {
+    x0 = model::patchify(clips.frames, params.model.patch_size).to(device);
+    z = torch::randn(x0.sizes(), generator(params.seed, 0, "validate")).to(device);
+    action = clips.action.to(device);
+  }
+
+  // Empty when the run was asked to stop meanwhile.
+  std::vector<LevelLoss> measure(const model::Parameters& weights, const graph::Context& context) {
+    const auto B = x0.size(0), parts = (B + params.micro_batch - 1) / params.micro_batch,
+               jobs = parts * static_cast<std::int64_t>(levels.size());
+    std::vector<double> loss(static_cast<std::size_t>(jobs));
+    arena.execute([&] {
+      tbb::parallel_for(std::int64_t{0}, jobs, [&](std::int64_t job) {
+        if (context.stopping()) return;
+        const auto begin = job % parts * params.micro_batch, end = std::min(begin + params.micro_batch, B);
+        const auto share = static_cast<double>(end - begin) / static_cast<double>(B);
+        loss[static_cast<std::size_t>(job)] =
+            share * loss_of(weights, levels[static_cast<std::size_t>(job / parts)], begin, end);
+      });
+    });
+    std::vector<LevelLoss> measured;
+    if (context.stopping()) return measured;
+    for (std::size_t job = 0; job < loss.size(); ++job) {
+      if (job % static_cast<std::size_t>(parts) == 0) measured.push_back({levels[measured.size()], 0});
+      measured.back().loss += loss[job];
+    }
+    return measured;
+  }
+
+  double loss_of(const model::Parameters& weights, double level, std::int64_t begin, std::int64_t end) const {
+    const at::NoGradGuard no_gradients;
+    const auto data = x0.slice(0, begin, end), noise = z.slice(0, begin, end);
+    const auto x_t = (1 - level) * data + level * noise;
+    const auto t = torch::full({data.size(0), data.size(1)}, level, data.options());
+    const auto prediction = network->forward(weights, x_t, t, action.slice(0, begin, end));
+    return network->loss(prediction, x_t, data - noise, t).item<double>();
+  }
+
+  Params params;
+  std::optional<model::Mmdit> network;
+  at::Device device = at::kCPU;
+  tbb::task_arena arena;
+  at::Tensor x0, z, action;  // [B,T,P,D] twice, [B,T]
+};
+
+using P = Validate::Params;
+const bool registered =
+    graph::Stage<Validate>("validate")
+        .summary("measure the loss on held-out clips, by noise level")
+        .in("snapshot", "weights of a step")
+        .in("report", "numbers of the same step")
+        .in("clips", "what is held out, x [B,T,C,H,W]")
+        .out("snapshot", "with val_loss where it was measured")
+        .out("report", "with val_loss_at where it was measured")
+        .param("every", &P::every, "steps from one measurement to the next; the last step is always measured",
+               graph::at_least(1))
+        .unit("steps")
+        .live()
+        .param("micro_batch", &P::micro_batch, "clips that one core works on at a time", graph::at_least(1))
+        .shared("seed", &P::seed, "same seed, same noise")
+        .shared("device", &P::device, "where to compute; auto takes a GPU when there is one", devices())
+        .block("model", &P::model)
+        .on(graph::Executor::thread)
+        .add();
+
+}  // namespace
+}  // namespace stages
