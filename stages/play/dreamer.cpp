@@ -71,7 +71,7 @@ Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph:
 
   auto z = solve(evaluate, noise({S, sizes.patches(), sizes.patch_dim()}, moment), levels);
   if (params.commit != "last_step") {
-    z = from_pixels(to_pixels(z));
+    if (params.quantize) z = from_pixels(to_pixels(z));
     if (!moment.remembers_none) {
       rows = guided;
       action = turn.action.to(device_);

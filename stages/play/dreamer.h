@@ -7,8 +7,8 @@
 //   clean       one more pass over the finished frame, labelled with the level context_noise
 //   renoised    one more pass over the frame noised to context_noise, labelled so
 //
-// For the last two the frame is first clamped and rounded to 8 bits, so that what the network remembers is what
-// the player saw, and errors below a shade cannot add up.
+// For the last two the frame is first clamped and rounded to 8 bits (quantize), so that what the network remembers is
+// what the player saw, and errors below a shade cannot add up.
 //
 //   v = v_none + guidance · (v_action - v_none)
 //
@@ -51,6 +51,7 @@ struct DreamParams : model::Schedule {
   std::string guidance_cache = "own";
   std::string commit = "renoised";
   double context_noise = 0.1;
+  bool quantize = true;
   std::uint64_t seed = 0;
   std::string device = "auto";
   std::optional<model::Config> model;  // of a Python checkpoint
@@ -141,6 +142,7 @@ graph::Stage<Denoiser>& declare_dream_params(graph::Stage<Denoiser>& stage) {
              graph::one_of({"last_step", "clean", "renoised"}))
       .param("context_noise", &P::context_noise, "noise level of what clean and renoised keep",
              graph::between(0, 1))
+      .param("quantize", &P::quantize, "round the frame to 8 bits before clean and renoised keep it")
       .shared("seed", &P::seed, "same seed and actions, same dream")
       .shared("device", &P::device, "where to compute; auto takes a GPU when there is one", devices())
       .block("model", &P::model)

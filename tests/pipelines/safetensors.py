@@ -1,7 +1,6 @@
-"""safetensors: an independent reader and writer, from the format's description alone.
-
-    safetensors.py copy IN OUT     reads IN, checks it, and writes its tensors to OUT in the opposite order
-"""
+# safetensors: an independent reader and writer, from the format's description alone.
+#
+#   safetensors.py copy IN OUT     reads IN, checks it, and writes its tensors to OUT in the opposite order
 
 import json
 import struct

@@ -201,8 +201,16 @@ TEST_F(EulerDenoiser, ARememberedFrameChangesTheNext) {
 TEST_F(EulerDenoiser, FramesAreRoundedToShadesBeforeTheyAreRemembered) {
   auto denoiser = make();
   denoiser.start();
+  const auto rounded = [](const at::Tensor& x) {
+    return stages::from_bytes(stages::to_bytes(x, Background::linear), Background::linear);
+  };
   const auto x = dream(denoiser, 0);
-  EXPECT_TRUE(x.equal(stages::from_bytes(stages::to_bytes(x, Background::linear), Background::linear)));
+  EXPECT_TRUE(x.equal(rounded(x)));
+  auto exact = make(", quantize: false");
+  exact.start();
+  const auto y = dream(exact, 0);
+  EXPECT_FALSE(y.equal(x));
+  EXPECT_TRUE(rounded(y).equal(x));
 }
 
 TEST_F(EulerDenoiser, BackgroundZeroRoundsWholePixels) {
