@@ -452,7 +452,7 @@ Parameters load_python(const std::filesystem::path& path, const Config& config) 
   const Parameters all = read_python(path);
   Parameters weights;
   for (std::size_t i = 0; i < all.size(); ++i)
-    if (!is_table(config, all.names[i])) weights.add(all.names[i], all.tensors[i].contiguous());
+    if (!is_table(config, all.names[i])) weights.add(all.names[i], all.tensors[i]);
   return match(config, weights, path.string() + " (a Python checkpoint, for which a config was given)");
 }
 

@@ -44,7 +44,7 @@ Parameters match(const Config& config, const Parameters& parameters, const std::
       continue;
     }
     if (!is_finite(tensor)) broken.push_back(name);
-    matched.add(name, tensor.to(at::kFloat));
+    matched.add(name, tensor.to(at::kFloat).contiguous());
   }
   for (const auto& [name, tensor] : found) extra.emplace_back(name);
   std::string wrong;
