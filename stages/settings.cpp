@@ -4,12 +4,10 @@
 #include <torch/cuda.h>
 #include <torch/types.h>
 
-#include <fstream>
-#include <iterator>
-
 #include "graph/stage.h"
 #include "graph/value.h"
 #include "stages/model/config.h"
+#include "stages/model/text_file.h"
 
 namespace stages {
 namespace {
@@ -55,29 +53,25 @@ at::Device device_of(const std::string& name) {
 
 model::Config read_model(const std::filesystem::path& path) {
   const auto shown = path.generic_string();
-  if (path.extension() == ".json") {
-    std::ifstream stream(path, std::ios::binary);
-    if (!stream) throw graph::Error(shown + ": cannot open");
-    try {
-      return Config::from_json(std::string{std::istreambuf_iterator<char>(stream), {}});
-    } catch (const std::invalid_argument& error) {
-      throw graph::Error(shown + ": " + error.what());
-    }
-  }
-  const auto file = graph::read_yaml(path, shown);
-  const auto* given = file.find("model");
-  if (!given || !given->is_map()) throw graph::Error(shown + ": no `model:` block in it");
-  const auto& block = graph::blocks().at("model");
   Config config;
-  std::vector<graph::Problem> problems;
-  graph::decode(block.parameters, {}, &config, *given, "block 'model'", problems);
-  if (!problems.empty()) throw graph::Error(std::move(problems));
+  // The reference knows no other, and this is how its checkpoints are named.
+  config.background = "zero";
   try {
+    if (path.extension() == ".json") return Config::from_json(model::read_text(path), config);
+    const auto file = graph::read_yaml(path, shown);
+    const auto* given = file.find("model");
+    if (!given || !given->is_map()) throw graph::Error(shown + ": no `model:` block in it");
+    std::vector<graph::Problem> problems;
+    graph::decode(graph::blocks().at("model").parameters, {}, &config, *given, "block 'model'", problems);
+    if (!problems.empty()) throw graph::Error(std::move(problems));
     config.check();
-  } catch (const std::invalid_argument& error) {
-    throw graph::Error(given->place, error.what());
+    return config;
+  } catch (const graph::Error&) {
+    throw;
+  } catch (const std::exception& error) {
+    const std::string text = error.what();
+    throw graph::Error(text.starts_with(shown) ? text : shown + ": " + text);
   }
-  return config;
 }
 
 }  // namespace stages

@@ -18,7 +18,7 @@ inline graph::Range devices() { return graph::one_of({"auto", "cpu", "cuda"}); }
 at::Device device_of(const std::string& name);
 
 /// The `model:` block of a config or pipeline file; of a .json file, all of it, as in a weights file. Keys that are
-/// absent are as in the reference. Throws graph::Error with what is wrong and where.
+/// absent are as in the reference, `background: zero` included. Throws graph::Error with what is wrong and where.
 model::Config read_model(const std::filesystem::path& path);
 
 }  // namespace stages

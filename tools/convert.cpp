@@ -8,6 +8,7 @@
 #include "stages/model/python_checkpoint.h"
 #include "stages/model/weights_file.h"
 #include "stages/settings.h"
+#include "tools/request.h"
 #include "tools/verbs.h"
 
 namespace tools {
@@ -23,12 +24,19 @@ int convert(const Options& options) {
     throw graph::Error(options.out.generic_string() +
                        ": weights are written as .safetensors; give it that ending");
   const auto in = stages::find_checkpoint(options.in, "convert");
+  std::error_code code;
+  if (std::filesystem::exists(options.out, code) && !std::filesystem::is_regular_file(options.out, code))
+    throw graph::Error(options.out.generic_string() + " is no regular file, so it is not replaced");
+  if (std::filesystem::equivalent(in, options.out, code))
+    throw graph::Error(options.out.generic_string() + " is what is converted; choose another name");
   std::optional<model::Config> config;
   if (!options.config.empty()) config = stages::read_model(options.config);
+  if (!config && model::is_python(in))
+    throw graph::Error(
+        in.generic_string() +
+        ": a Python checkpoint does not say what model it is for; name the config that it was trained "
+        "with (--config FILE)");
   const auto file = model::load_weights(in, config);
-  if (config && !(*config == file.config))
-    throw graph::Error(in.generic_string() + " says itself what it is for, and it is not " +
-                       options.config.generic_string() + "; leave --config out");
   model::save(options.out, file.config, file.parameters, file.facts);
   std::printf("%s: %zu parameters, %lld numbers\n", options.out.c_str(), file.parameters.size(),
               static_cast<long long>(file.parameters.count()));
@@ -42,7 +50,8 @@ void add_convert(CLI::App& app, Verb& chosen) {
       app.add_subcommand("convert", "make a weights file out of a Python checkpoint or another file");
   auto options = std::make_shared<Options>();
   command->add_option("in", options->in, "model.pt, a .safetensors file, or a run folder for its newest")
-      ->required();
+      ->required()
+      ->check(not_empty);
   command->add_option("out", options->out, "the .safetensors file to write")->required();
   command->add_option("--config", options->config,
                       "whose `model:` block the weights are for: a Python checkpoint carries none");

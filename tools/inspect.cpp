@@ -8,7 +8,9 @@
 #include "stages/find_checkpoint.h"
 #include "stages/model/python_checkpoint.h"
 #include "stages/model/safetensors.h"
+#include "stages/model/text_file.h"
 #include "stages/model/weights_file.h"
+#include "tools/request.h"
 #include "tools/verbs.h"
 
 namespace tools {
@@ -16,12 +18,12 @@ namespace {
 
 void print(const model::Parameters& parameters) {
   std::size_t width = 0, bytes = 0;
-  for (const auto& name : parameters.names) width = std::max(width, name.size());
+  for (const auto& name : parameters.names) width = std::max(width, model::printable(name).size());
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     const auto& tensor = parameters.tensors[i];
     bytes += tensor.nbytes();
-    fmt::print("  {:{}}  {:20} {:>10}  {}{}\n", parameters.names[i], width,
-               fmt::format("[{}]", fmt::join(tensor.sizes(), ", ")), tensor.numel(),
+    fmt::print("  {:{}}  {:20} {:>10}  {}{}\n", model::printable(parameters.names[i]), width,
+               model::printable(fmt::format("[{}]", fmt::join(tensor.sizes(), ", "))), tensor.numel(),
                c10::toString(tensor.scalar_type()), model::is_finite(tensor) ? "" : "  not finite");
   }
   fmt::print("{} tensors, {} numbers, {:.1f} MB\n", parameters.size(), parameters.count(),
@@ -42,9 +44,11 @@ int inspect(const std::string& given) {
     const auto json = nlohmann::ordered_json::parse(config.mapped(), nullptr, false);
     fmt::print("model:\n");
     if (json.is_object())
-      for (const auto& [key, value] : json.items()) fmt::print("  {}: {}\n", key, value.dump());
+      for (const auto& [key, value] : json.items())
+        fmt::print("  {}: {}\n", model::printable(key), model::printable(value.dump()));
   }
-  for (const auto& [key, value] : file.metadata) fmt::print("{}: {}\n", key, value);
+  for (const auto& [key, value] : file.metadata)
+    fmt::print("{}: {}\n", model::printable(key), model::printable(value));
   print(file.tensors);
   return 0;
 }
@@ -55,7 +59,8 @@ void add_inspect(CLI::App& app, Verb& chosen) {
   auto* command = app.add_subcommand("inspect", "say what is in a file of weights");
   auto path = std::make_shared<std::string>();
   command->add_option("file", *path, "a .safetensors file, model.pt, or a run folder for its newest")
-      ->required();
+      ->required()
+      ->check(not_empty);
   command->callback([path, &chosen] { chosen = [path] { return inspect(*path); }; });
 }
 

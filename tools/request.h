@@ -7,6 +7,11 @@
 
 namespace tools {
 
+/// For an option that names a file: why an empty text does not.
+inline std::string not_empty(const std::string& text) {
+  return text.empty() ? "is empty; expected a file" : "";
+}
+
 /// Adds FILE, CONFIG… and --set to a subcommand; the request outlives the parsing.
 void add_request(CLI::App& command, graph::Request& request);
 

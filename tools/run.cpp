@@ -64,7 +64,9 @@ int main(int argc, char** argv) {
     std::cerr << error.what() << '\n';
     return 2;
   } catch (const std::exception& error) {
-    std::cerr << "run: " << error.what() << '\n';
+    // libtorch puts a backtrace behind its first line.
+    const std::string text = error.what();
+    std::cerr << "run: " << text.substr(0, text.find('\n')) << '\n';
     return 1;
   }
 }

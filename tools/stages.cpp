@@ -69,6 +69,9 @@ void explain(const StageType& type) {
     for (const auto& port : all) {
       std::cout << "  " << port.name << "  " << type_of(port.type) << ": " << port.doc;
       if constexpr (requires { port.intake; }) std::cout << "  (" << to_text(port.intake) << ')';
+      if constexpr (requires { port.opening; })
+        if (port.opening)
+          std::cout << "  (once, before the first message; for inputs that are sampled or gathered)";
       std::cout << '\n';
     }
   };
@@ -88,8 +91,8 @@ void explain(const StageType& type) {
     std::cout << '\n';
   }
   for (const auto& use : type.blocks)
-    std::cout << "\nreads the block `" << use.block << ":`, " << graph::blocks().at(use.block).summary
-              << '\n';
+    std::cout << "\nreads the block `" << use.block << ":`" << (use.optional ? " where there is one" : "")
+              << ", " << graph::blocks().at(use.block).summary << '\n';
   std::cout << "\nruns on: " << to_text(type.executor);
   if (type.is_source()) std::cout << ", in_flight " << type.in_flight;
   if (type.writes) std::cout << "; writes into the run's folder";

@@ -4,6 +4,7 @@
 #include <cstdio>
 #include <memory>
 
+#include "graph/error.h"
 #include "tools/verbs.h"
 
 namespace tools {
@@ -17,6 +18,8 @@ void add_verify(CLI::App& app, Verb& chosen) {
       ->required();
   command->callback([path, &chosen] {
     chosen = [path] {
+      if (!std::filesystem::exists(*path))
+        throw graph::Error(path->generic_string() + ": no such file or folder");
       int groups = 0, apart = 0;
       model::verify(*path, [&](const model::Agreement& group) {
         using Judged = model::Agreement::Judged;
@@ -25,9 +28,9 @@ void add_verify(CLI::App& app, Verb& chosen) {
         if (group.judged == Judged::nothing)
           std::printf("not judged\n");
         else
-          std::printf("%.0e %-12s %s (%s)\n", group.tolerance,
+          std::printf("%.1e %-9s %s (%s: %.1e)\n", group.tolerance,
                       group.judged == Judged::absolute ? "absolute" : "relative",
-                      group.holds() ? "agrees" : "DISAGREES", group.worst.c_str());
+                      group.holds() ? "agrees" : "DISAGREES", group.worst.c_str(), group.difference);
         std::fflush(stdout);
         apart += !group.holds();
       });

@@ -7,8 +7,8 @@
 //
 // as in the reference. That takes the whole file for one episode, so that some of its clips jump from one game
 // into another; here `episode` keeps games apart. Every clip comes once an epoch, in an order drawn for the epoch,
-// and message n is a function of seed and n. What is held out comes from the last episodes, which training then does
-// not see at all; a file of one episode keeps its end from it.
+// and message n is a function of seed and n. What is held out comes from the end of the file, and of the episode in
+// which that begins training sees nothing, unless that would cost it more than a tenth of the clips.
 //
 // The files stay on disk: memory holds the batch alone, whatever their size. rewards.npy may be missing.
 #include <spdlog/spdlog.h>
@@ -61,11 +61,14 @@ struct NpyClips {
                    std::to_string(stretch) + " for a clip of " + std::to_string(params.frames) +
                    "; set a smaller " + context.stage + ".frames");
     clips = N / episode * clips_an_episode + N % episode / stretch;
-    spdlog::info("{} clips of {} frames in {} ({} frames)", clips, params.frames, folder.generic_string(), N);
-    const auto held_out = std::min(params.held_out, clips / 10);
+    const auto all = clips, held_out = std::min(params.held_out, all / 10);
+    clips -= held_out;
+    // Whole episodes, where that costs training little.
+    if (const auto whole = clips - clips % clips_an_episode; held_out > 0 && whole >= clips - all / 10)
+      clips = whole;
+    spdlog::info("{} clips of {} frames to train on, {} held out, in {} ({} frames)", clips, params.frames,
+                 held_out, folder.generic_string(), N);
     if (held_out == 0) return std::nullopt;
-    const auto all = std::exchange(clips, clips - held_out);
-    if (clips > clips_an_episode) clips -= clips % clips_an_episode;
     std::vector<std::int64_t> begins;
     for (std::int64_t i = 0; i < held_out; ++i)
       begins.push_back(begin_of_clip(clips + i * (all - clips) / held_out));

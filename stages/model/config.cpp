@@ -123,7 +123,9 @@ std::string Config::to_json() const {
   return json.dump();
 }
 
-Config Config::from_json(std::string_view text) {
+Config Config::from_json(std::string_view text) { return from_json(text, {}); }
+
+Config Config::from_json(std::string_view text, Config config) {
   Json json;
   try {
     json = Json::parse(text);
@@ -131,7 +133,6 @@ Config Config::from_json(std::string_view text) {
     refuse(std::string("not JSON: ") + error.what());
   }
   if (!json.is_object()) refuse("expected a JSON object");
-  Config config;
   for_each_key(config, [&](const char* key, auto& member) {
     if (const auto found = json.find(key); found != json.end()) {
       read(*found, key, member);

@@ -7,8 +7,8 @@
 
 namespace model {
 
-// Every default is the reference's own (toy-wm), but for `background`, where the reference knows only zero. A weights file carries one of these in its metadata, so a
-// file says what it is.
+// Every default is the reference's own (toy-wm), but for `background`, where the reference knows only zero. A weights
+// file carries one of these in its metadata, so a file says what it is.
 struct Config {
   std::int64_t n_window = 30;      // frames that a token may see, its own included
   std::int64_t patch_size = 3;     // pixels along a side of a patch
@@ -44,10 +44,11 @@ struct Config {
   // One flat JSON object with every key, in the order above.
   std::string to_json() const;
 
-  // Keys that are absent keep their defaults; the result is checked. Throws std::invalid_argument on bad
+  // Keys that are absent are as in `defaults`; the result is checked. Throws std::invalid_argument on bad
   // JSON, an unknown key or a value of the wrong type. The reference's derived `toks_per_frame` is accepted
   // where it is true.
-  static Config from_json(std::string_view json);
+  static Config from_json(std::string_view json, Config defaults);
+  static Config from_json(std::string_view json);  // the defaults of this struct
 };
 
 }  // namespace model

@@ -16,7 +16,7 @@
 #include <utility>
 #include <vector>
 
-#include "stages/model/mmdit.h"
+#include "stages/model/rope.h"
 #include "stages/model/safetensors.h"
 #include "stages/model/weights_file.h"
 
@@ -374,11 +374,44 @@ class Unpickler {
   std::map<std::uint64_t, Ref> memo_;
 };
 
-// Tables that the reference saves among its weights and that follow from the config. Those of `learn` are
-// parameters, and as its blocks share them, they are saved again under every block.
-bool is_table(const Config& config, std::string_view name) {
-  if (name.starts_with("rope_seq.")) return config.rope_type != "learn";
-  return name == "mask" || name == "time_emb.pe" || name.find(".selfattn.rope.") != std::string_view::npos;
+// Tables that the reference saves among its weights and that follow from the config. Those of `learn` are parameters,
+// and as its blocks share them, they are saved again under every block.
+Shapes tables_of(const Config& config) {
+  const std::int64_t window = config.n_window * config.tokens(), d_head = config.d_head(), third = d_head / 3;
+  Shapes positions;
+  if (config.rope_type == "vid") {
+    const std::int64_t columns = config.width / config.patch_size, rows = config.height / config.patch_size;
+    for (const auto& [axis, count] :
+         {std::pair("x", columns + 1), std::pair("y", rows + 1), std::pair("t", config.n_window)}) {
+      positions[std::string("sins_") + axis] = positions[std::string("coss_") + axis] = {1, count, 1, third};
+      positions[std::string("pos_") + axis] = {window};
+    }
+  } else {
+    positions["sins"] = positions["coss"] = {1, window, 1, d_head};
+  }
+  Shapes tables{{"time_emb.pe", {config.T, config.d_model}}};
+  if (!config.bidirectional) tables["mask"] = {window, window};
+  for (const auto& [name, sizes] : positions) {
+    if (config.rope_type != "learn") tables["rope_seq." + name] = sizes;
+    for (std::int64_t block = 0; block < config.n_blocks; ++block)
+      tables["blocks." + std::to_string(block) + ".selfattn.rope." + name] = sizes;
+  }
+  return tables;
+}
+
+// What no shape shows: the base of the rotary frequencies, and that learned positions are not `rope`'s.
+void check_positions(const Config& config, const Parameters& all, const std::string& where) {
+  const bool vid = config.rope_type == "vid";
+  const std::string name = vid ? "rope_seq.sins_t" : "rope_seq.sins";
+  if (config.rope_type == "learn" || !all.contains(name)) return;
+  const at::Tensor table = all.at(name).to(at::kFloat).flatten(0, 2);  // [positions, channels]
+  at::Tensor expected = rotation(config, 0, config.n_window).sin;      // [n_window·N, d_head]
+  const std::int64_t third = config.d_head() / 3;
+  if (vid) expected = expected.slice(0, 0, {}, config.tokens()).narrow(1, 2 * third, third);
+  // bfloat16 has three digits.
+  if ((table - expected).abs().max().item<double>() > 0.01)
+    fail(where + ": its positions are not the config's: another C than " + std::to_string(config.C) +
+         ", or another rope_type than " + config.rope_type);
 }
 
 Ref entry(Ref dict, std::string_view key) {
@@ -391,9 +424,14 @@ Ref entry(Ref dict, std::string_view key) {
 // The storages of a file as tensors, each made once, so that tensors that share one share it here too.
 class Storages {
  public:
+  explicit Storages(std::size_t file_bytes) : left_(file_bytes) {}
+
   at::Tensor view(const StoredTensor& stored) {
     at::Tensor& storage = storages_[{stored.bytes.data(), stored.type}];
     if (!storage.defined()) {
+      // Members of a zip may overlap, and one may be read as several types.
+      if (stored.bytes.size() > left_) fail("its tensors hold more than the file");
+      left_ -= stored.bytes.size();
       storage = at::empty({static_cast<std::int64_t>(stored.bytes.size() / c10::elementSize(stored.type))},
                           stored.type);
       std::copy_n(stored.bytes.data(), storage.nbytes(), static_cast<char*>(storage.data_ptr()));
@@ -403,6 +441,7 @@ class Storages {
 
  private:
   std::map<std::pair<const char*, at::ScalarType>, at::Tensor> storages_;
+  std::size_t left_;
 };
 
 Parameters read_state(std::string_view bytes) {
@@ -415,7 +454,7 @@ Parameters read_state(std::string_view bytes) {
 
   Parameters found;
   std::set<std::string> seen;
-  Storages storages;
+  Storages storages(bytes.size());
   for (std::size_t i = 0; i + 1 < state->items.size(); i += 2) {
     if (state->items[i]->kind != Kind::text || state->items[i + 1]->kind != Kind::tensor) continue;
     std::string name = state->items[i]->text;
@@ -432,7 +471,8 @@ bool is_python(const std::filesystem::path& path) {
   if (!std::filesystem::is_regular_file(path)) return false;
   std::array<char, 4> start{};
   std::ifstream(path, std::ios::binary).read(start.data(), start.size());
-  return std::string_view(start.data(), start.size()) == "PK\3\4";
+  // The second is the form of torch before 1.6, which read_python() refuses in words of its own.
+  return std::string_view(start.data(), start.size()) == "PK\3\4" || start[0] == '\x80';
 }
 
 Parameters read_python(const std::filesystem::path& path) {
@@ -442,6 +482,10 @@ Parameters read_python(const std::filesystem::path& path) {
   if (!stream.is_open()) fail(path.string() + ": cannot open");
   const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
   try {
+    if (bytes.starts_with('\x80'))
+      fail(
+          "in the form of torch before 1.6, expected a zip; in Python, torch.save(torch.load(FILE), FILE) "
+          "makes one");
     return read_state(bytes);
   } catch (const std::runtime_error& error) {
     fail(path.string() + ": " + error.what());
@@ -450,15 +494,22 @@ Parameters read_python(const std::filesystem::path& path) {
 
 Parameters load_python(const std::filesystem::path& path, const Config& config) {
   const Parameters all = read_python(path);
-  Parameters weights;
-  for (std::size_t i = 0; i < all.size(); ++i)
-    if (!is_table(config, all.names[i])) weights.add(all.names[i], all.tensors[i]);
-  return match(config, weights, path.string() + " (a Python checkpoint, for which a config was given)");
+  const std::string where = path.string() + " (a Python checkpoint, for which a config was given)";
+  Parameters weights = match(config, all, where, tables_of(config));
+  check_positions(config, all, where);
+  return weights;
 }
 
 WeightsFile load_weights(const std::filesystem::path& path, const std::optional<Config>& config) {
   const bool python = is_python(path);
-  if (!python && read_metadata(path).contains(config_key)) return load(path);
+  if (!python && read_metadata(path).contains(config_key)) {
+    WeightsFile file = load(path);
+    if (config && !(*config == file.config))
+      fail(path.string() +
+           ": says itself what model it is for, and it is another than the one given; leave " +
+           "--config or `model:` out");
+    return file;
+  }
   if (!config)
     fail(path.string() +
          ": does not say what model it is for; name the config that it was trained with (--config FILE)");

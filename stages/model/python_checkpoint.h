@@ -21,17 +21,17 @@ namespace model {
 bool is_python(const std::filesystem::path& path);
 
 // The tensors of a state dict, or of a training checkpoint with one under `model`, in the file's order and types.
-// `_orig_mod.` (torch.compile) is taken off the names. Allocates no more than the file is long. Throws
-// std::runtime_error with one line when the file is broken.
+// `_orig_mod.` (torch.compile) is taken off the names. The tensors together take no more memory than the file, which is
+// held beside them while it is read. Throws std::runtime_error with one line when the file is broken.
 Parameters read_python(const std::filesystem::path& path);
 
-// The weights among them, for such a file does not say what they are for. Tables that follow from the config are
-// passed over. Float32 on the CPU, in the network's order. Throws as above, and when they are not the config's (see
+// The weights among them, for such a file does not say what they are for. Tables that follow from the config must be
+// those of this one and are left out. Float32 on the CPU, in the network's order. Throws as above, and when they are not the config's (see
 // match()).
 Parameters load_python(const std::filesystem::path& path, const Config& config);
 
 // Weights of either kind. `config` is what they are for where the file itself does not say: Python checkpoints and
-// foreign safetensors. Throws as load_python() and load() do.
+// foreign safetensors. Throws as load_python() and load() do, and when the file says otherwise.
 WeightsFile load_weights(const std::filesystem::path& path, const std::optional<Config>& config);
 
 }  // namespace model

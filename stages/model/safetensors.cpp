@@ -16,6 +16,8 @@
 #include <stdexcept>
 #include <vector>
 
+#include "stages/model/text_file.h"
+
 static_assert(std::endian::native == std::endian::little, "safetensors files are little-endian");
 
 namespace model {
@@ -102,7 +104,7 @@ Json parse_header(const File& file, const std::string& text) {
     if (event == Json::parse_event_t::object_start) keys.emplace_back();
     if (event == Json::parse_event_t::object_end) keys.pop_back();
     if (event == Json::parse_event_t::key && !keys.back().insert(value.get<std::string>()).second) {
-      file.fail("the header has two entries named '" + value.get<std::string>() + "'");
+      file.fail("the header has two entries named '" + printable(value.get<std::string>()) + "'");
     }
     return true;
   };
@@ -123,7 +125,7 @@ struct Entry {
 };
 
 Entry parse_entry(const File& file, const std::string& name, const Json& json) {
-  const auto fail = [&](const std::string& what) { file.fail("tensor '" + name + "': " + what); };
+  const auto fail = [&](const std::string& what) { file.fail("tensor '" + printable(name) + "': " + what); };
   if (!json.is_object() || json.size() != 3 || !json.contains("dtype") || !json.contains("shape") ||
       !json.contains("data_offsets")) {
     fail("expected an object with dtype, shape and data_offsets");
@@ -170,7 +172,7 @@ std::map<std::string, std::string> parse_metadata(const File& file, const Json& 
   std::map<std::string, std::string> metadata;
   if (!json.is_object()) file.fail("__metadata__ is no object");
   for (const auto& [key, value] : json.items()) {
-    if (!value.is_string()) file.fail("metadata '" + key + "' is no string");
+    if (!value.is_string()) file.fail("metadata '" + printable(key) + "' is no string");
     metadata.emplace(key, value.get<std::string>());
   }
   return metadata;
@@ -229,7 +231,7 @@ TensorFile read_safetensors(const fs::path& path) {
   std::uint64_t expected = 0;
   for (const Entry& entry : entries) {
     if (entry.begin != expected) {
-      file.fail("tensor '" + entry.name + "' begins at byte " + std::to_string(entry.begin) +
+      file.fail("tensor '" + printable(entry.name) + "' begins at byte " + std::to_string(entry.begin) +
                 " of the data, expected " + std::to_string(expected) + " (overlap or gap)");
     }
     expected = entry.end;
@@ -296,9 +298,12 @@ void write_safetensors(const fs::path& path, const TensorFile& contents) {
   }
   std::error_code error;
   fs::rename(temporary, path, error);
-  if (error)
+  if (error) {
+    std::error_code ignored;
+    fs::remove(temporary, ignored);
     throw std::runtime_error(path.string() + ": cannot rename " + temporary.string() + ": " +
                              error.message());
+  }
   // The rename itself is on disk only once the folder is.
   const fs::path folder = path.has_parent_path() ? path.parent_path() : fs::path(".");
   File(folder, O_RDONLY | O_DIRECTORY).flush();

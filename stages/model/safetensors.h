@@ -17,7 +17,7 @@ struct TensorFile {
 };
 
 // Reads a whole file into CPU tensors. Throws std::runtime_error with one line that names the file and what
-// is wrong when it is missing, cut off, or breaks the format; allocates no more than the file is long,
+// is wrong when it is missing, cut off, or breaks the format; the tensors take no more memory than the file,
 // whatever its header says.
 TensorFile read_safetensors(const std::filesystem::path& path);
 

@@ -72,11 +72,14 @@ const std::vector<std::string>& spacings() {
 std::vector<double> noise_levels(const Schedule& given, int steps) {
   one_of("schedule", given.schedule, schedules());
   one_of("spacing", given.spacing, spacings());
-  if (steps < 1) refuse("steps", std::to_string(steps), "1 or more");
-  if (!(given.shift > 0)) refuse("shift", std::to_string(given.shift), "above 0");
+  if (steps < 1 || steps > 1000) refuse("steps", std::to_string(steps), "1 to 1000");
+  if (!(given.shift >= 0.001 && given.shift <= 1000))
+    refuse("shift", std::to_string(given.shift), "0.001 to 1000");
   if (!(given.terminal >= 0 && given.terminal < 1))
     refuse("terminal", std::to_string(given.terminal), "0 or more, below 1");
   if (given.schedule == "sd3") return sd3(given, steps);
+  if (given.spacing != "linear") refuse("spacing", "'" + given.spacing + "'", "linear; others are for sd3");
+  if (given.terminal != 0) refuse("terminal", std::to_string(given.terminal), "0; others are for sd3");
   std::vector<double> levels;
   for (int i = 0; i <= steps; ++i) levels.push_back(shifted(1 - static_cast<double>(i) / steps, given.shift));
   return levels;

@@ -9,16 +9,16 @@ namespace model {
 // Which noise levels a sampler passes through on its way from noise to data.
 //
 //   shifted_linear   t = s·u/(1 + (s−1)·u) on u = 1 − i/steps, with s = shift
-//   sd3              diffusers' FlowMatchEulerDiscreteScheduler: u runs from 1 to s/(999+s) on the same curve, the
-//                    level of its thousandth training step, and is shifted once more. `spacing` then lays the
-//                    levels anew between its first and last, and a step to 0 follows. With shift 3 the last but one
-//                    is 0.0089 whatever the number of steps
+//   sd3              diffusers' FlowMatchEulerDiscreteScheduler: the levels run evenly from 1 to the shifted 1/1000, are
+//                    shifted once more, and a step to 0 follows. From two steps on, the last level above 0 is the
+//                    same for any number of them: 0.0089 with shift 3. `spacing` then lays the levels anew between
+//                    the first and that one
 //
 // A shift above 1 spends more steps near noise.
 // Sources: Esser et al. 2024 arXiv:2403.03206 (the shift) · toy-wm (shifted_linear, shift 3) · huggingface/diffusers
 struct Schedule {
   std::string schedule = "shifted_linear";
-  double shift = 3;                // above 0
+  double shift = 3;                // 0.001 to 1000
   std::string spacing = "linear";  // sd3: linear | karras | exponential | beta, see noise_levels()
   double terminal = 0;             // sd3: the last level above 0, in [0,1); 0: as it comes
 };
@@ -27,7 +27,7 @@ struct Schedule {
 const std::vector<std::string>& schedules();
 const std::vector<std::string>& spacings();
 
-// The levels of `steps` steps: steps+1 of them, 1 … 0, falling. Throws std::invalid_argument with the name, the
+// The levels of 1 to 1000 steps: steps+1 of them, 1 … 0, falling. Throws std::invalid_argument with the name, the
 // value and what was expected.
 //
 // Spacings between the first level a and the last b, r from 0 to 1:

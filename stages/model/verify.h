@@ -13,7 +13,7 @@
 // A file is JSON: `diffusers`, a list of {name, options, steps, sigmas, timesteps, trajectory}, and `toy`, a list of
 // {steps, shift, sigmas}. A trajectory is x_{i+1} = x_i + (σ_{i+1} − σ_i)·(0.3·x_i + σ_i) from (1, −0.5, 0.25).
 //
-// What is not there is not compared, so a network that cannot be played has no rollouts.
+// Rollouts and the optimizer's steps may be missing, and then are not compared: a bidirectional network cannot be played.
 #pragma once
 
 #include <filesystem>
@@ -27,17 +27,18 @@ struct Agreement {
   enum class Judged { absolute, relative, nothing };
 
   std::string group;
-  std::string worst;  // whose the judged difference is
-  double absolute = 0,
-         relative = 0;  // largest |ours − theirs| of a number, ‖ours − theirs‖/‖theirs‖ of a tensor
+  double absolute = 0;  // largest |ours − theirs| of a number
+  double relative = 0;  // largest ‖ours − theirs‖/‖theirs‖ of a tensor
   Judged judged = Judged::relative;
-  double tolerance = 0;
+  std::string worst;      // the tensor that comes nearest to its tolerance or is furthest beyond it
+  double difference = 0;  // its own, as judged
+  double tolerance = 0;   // its own
 
   bool holds() const;
 };
 
-// Calls `report` with each group as soon as it is computed. Float32 on the CPU. Throws std::runtime_error with one
-// line when `path` is missing, broken, or holds nothing to compare.
+// Calls `report` with each group as soon as it is computed. Float32 on the CPU. Throws std::runtime_error that
+// names `path` in its first line when that is missing, broken, or holds nothing to compare.
 void verify(const std::filesystem::path& path, const std::function<void(const Agreement&)>& report);
 
 }  // namespace model

@@ -8,6 +8,7 @@
 
 #include "stages/model/mmdit.h"
 #include "stages/model/safetensors.h"
+#include "stages/model/text_file.h"
 
 namespace model {
 namespace {
@@ -23,7 +24,8 @@ std::string listed(const std::vector<std::string>& items) {
 
 }  // namespace
 
-Parameters match(const Config& config, const Parameters& parameters, const std::string& where) {
+Parameters match(const Config& config, const Parameters& parameters, const std::string& where,
+                 const Shapes& ignored) {
   Parameters matched;
   std::map<std::string_view, const at::Tensor*> found;
   for (std::size_t i = 0; i < parameters.size(); ++i) {
@@ -39,14 +41,21 @@ Parameters match(const Config& config, const Parameters& parameters, const std::
     }
     const at::Tensor& tensor = *node.mapped();
     if (tensor.sizes() != sizes) {
-      reshaped.push_back(name + " is " + c10::str(tensor.sizes()) + " instead of " +
+      reshaped.push_back(name + " is " + printable(c10::str(tensor.sizes())) + " instead of " +
                          c10::str(at::IntArrayRef(sizes)));
       continue;
     }
     if (!is_finite(tensor)) broken.push_back(name);
     matched.add(name, tensor.to(at::kFloat).contiguous());
   }
-  for (const auto& [name, tensor] : found) extra.emplace_back(name);
+  for (const auto& [name, tensor] : found) {
+    const auto expected = ignored.find(std::string(name));
+    if (expected == ignored.end())
+      extra.push_back(printable(name));
+    else if (tensor->sizes() != expected->second)
+      reshaped.push_back(std::string(name) + " is " + printable(c10::str(tensor->sizes())) + " instead of " +
+                         c10::str(at::IntArrayRef(expected->second)));
+  }
   std::string wrong;
   if (!missing.empty()) wrong += "; missing: " + listed(missing);
   if (!extra.empty()) wrong += "; too many: " + listed(extra);

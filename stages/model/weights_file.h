@@ -1,9 +1,11 @@
 // weights_file: a network on disk, its parameters and the config that they belong to.
 #pragma once
 
+#include <cstdint>
 #include <filesystem>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "stages/model/config.h"
 #include "stages/model/parameters.h"
@@ -32,8 +34,11 @@ void save(const std::filesystem::path& path, const Config& config, const Paramet
 // shape.
 WeightsFile load(const std::filesystem::path& path);
 
-// The parameters in the config's order, as float32. Throws std::runtime_error that starts with `where` and
-// lists what does not match, or what is not finite.
-Parameters match(const Config& config, const Parameters& parameters, const std::string& where);
+using Shapes = std::map<std::string, std::vector<std::int64_t>>;
+
+// The parameters in the config's order, as float32. `ignored` may be there too, in that shape. Throws
+// std::runtime_error that starts with `where` and lists what does not match, or what is not finite.
+Parameters match(const Config& config, const Parameters& parameters, const std::string& where,
+                 const Shapes& ignored = {});
 
 }  // namespace model

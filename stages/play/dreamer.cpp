@@ -21,6 +21,8 @@ void Dreamer::start(const DreamParams& params, const graph::Context& context) {
   auto file = model::load_weights(path_, params.model);
   graph::require(!file.config.bidirectional,
                  "this model is bidirectional: it needs the frames to come, so it cannot be played");
+  model::noise_levels(params,
+                      params.steps);  // what does not go together is refused now, not at the first frame
   device_ = device_of(params.device);
   network_.emplace(file.config);
   weights_ = file.parameters.to(device_, at::kFloat);

@@ -12,11 +12,12 @@
 //
 //   v = v_none + guidance · (v_action - v_none)
 //
-// where v_none is the network's answer to action 0: with a memory of its own, in which every action was 0, as in the
-// reference (guidance_cache: own), or with the player's memory, so that only this frame has no action (shared), which
-// costs no second cache and no second pass for the commit. At guidance 1 it is not computed. Beside the caches each game keeps its frames (8 bits) and actions: from these
-// the memory is made anew, in one pass, when a game begins with real frames, when guidance leaves 1, and when
-// new weights arrive, to which the old keys are foreign.
+// where v_none is the network's answer to action 0: with a memory of its own, in which every action was 0, as in
+// the reference (guidance_cache: own), or with the player's memory, so that only this frame has no action (shared),
+// which costs no second cache and no second pass for the commit. At guidance 1 it is not computed. Beside the
+// caches each game keeps its frames (8 bits) and actions: from these the memory is made anew, in one pass, when a
+// game begins with real frames, when guidance leaves 1, and when new weights arrive, to which the old keys are
+// foreign.
 //
 // Sources: Ho & Salimans 2022 arXiv:2207.12598 (guidance)
 #pragma once
@@ -123,14 +124,11 @@ graph::Stage<Denoiser>& declare_dream_params(graph::Stage<Denoiser>& stage) {
       .live()
       .param("schedule", &P::schedule, "noise levels of the steps; `./run schedule` prints them",
              graph::one_of(model::schedules()))
-      .live()
-      .param("shift", &P::shift, "above 1 spends more steps near noise", graph::above(0))
+      .param("shift", &P::shift, "above 1 spends more steps near noise", graph::between(0.001, 1000))
       .live()
       .param("spacing", &P::spacing, "of the schedule sd3", graph::one_of(model::spacings()))
-      .live()
       .param("terminal", &P::terminal, "of the schedule sd3: its last level above 0; 0: as it comes",
              graph::half_open(0, 1))
-      .live()
       .param("guidance", &P::guidance, "above 1 answers more strongly to the action; 1 costs nothing",
              graph::between(0, 100))
       .live()

@@ -51,7 +51,7 @@ struct Muon {
   model::Parameters first_weights(const std::string& stage) const {
     if (params.init.empty()) return model::Mmdit(params.model).initialise(params.seed);
     const auto path = find_checkpoint(params.init, stage + ".init");
-    auto file = model::load_weights(path, params.model);
+    auto file = model::is_python(path) ? model::load_weights(path, params.model) : model::load(path);
     // How weights were drawn once, and how much of the past they are shown, does not make them others.
     file.config.init = params.model.init;
     file.config.n_window = params.model.n_window;

@@ -5,8 +5,9 @@
 //   x_t = (1 - t) x0 + t z        with the same noise z every time, so that two steps differ by their weights alone,
 //
 // and the network predicts as in training, with every action given. The mean over the levels ranks checkpoints. The
-// weights are the running mean where there is one. While it measures, training waits, and the cores work off clips
-// side by side; sums are made in a fixed order, so the figures are the same to the bit on any number of cores.
+// weights are the running mean where there is one. Training goes on while it measures, as far as the steps that may be
+// in flight, and shares the cores with it. Sums are made in a fixed order, so the figures are the same to the bit on any
+// number of cores. A measurement that an interrupt finds under way is given up, and a run that goes on does not repeat it.
 //
 // Source: the levels are toy-wm's (github.com/wendlerc/toy-wm); a loss by noise level, as in minRF
 #include <spdlog/spdlog.h>
@@ -17,6 +18,7 @@
 #include <array>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 #include "graph/stage.h"
 #include "stages/model/mmdit.h"
@@ -47,18 +49,23 @@ struct Validate {
   std::tuple<Snapshot, Report> operator()(const Snapshot& snapshot, const Report& report,
                                           const std::optional<HeldOut>& held_out,
                                           const graph::Context& context) {
-    const auto& state = *snapshot.state;
-    const bool last = context.run && context.run->steps() == static_cast<std::uint64_t>(state.step);
-    if (state.step % params.every != 0 && !last) return {snapshot, report};
-    graph::require(held_out.has_value(),
-                   "no held-out clips; the source of clips must hold some out (held_out: 64)");
-    if (!x0.defined()) take(held_out->clips);
+    const auto step = snapshot.state->step;
+    if (held_out && !x0.defined()) take(held_out->clips);
+    const bool last = context.run && context.run->steps() == static_cast<std::uint64_t>(step);
+    newest = snapshot;
+    if (step % params.every != 0 && !last) return {snapshot, report};
     auto measured = report;
-    measured.val_loss_at = measure(state.ema.empty() ? state.weights : state.ema, context);
-    if (measured.val_loss_at.empty()) return {snapshot, report};
-    double mean = 0;
-    for (const auto& each : measured.val_loss_at) mean += each.loss / static_cast<double>(levels.size());
-    return {Snapshot{snapshot.state, mean}, std::move(measured)};
+    measured.val_loss_at = measure(context);
+    return {newest, std::move(measured)};
+  }
+
+  // A run by minutes does not know its last step before it is over.
+  std::optional<Snapshot> finish(const graph::Context& context) {
+    if (!newest.state || newest.val_loss || context.stopping()) return std::nullopt;
+    measure(context);
+    if (!newest.val_loss) return std::nullopt;
+    spdlog::info("step {}: validation loss {:.4f}", newest.state->step, *newest.val_loss);
+    return newest;
   }
 
   void take(const Clip& clips) {
@@ -67,8 +74,17 @@ struct Validate {
     action = clips.action.to(device);
   }
 
-  // Empty when the run was asked to stop meanwhile.
-  std::vector<LevelLoss> measure(const model::Parameters& weights, const graph::Context& context) {
+  // The newest snapshot's losses, whose mean it takes. None without clips, or when the run was asked to stop meanwhile.
+  std::vector<LevelLoss> measure(const graph::Context& context) {
+    std::vector<LevelLoss> measured;
+    if (!x0.defined()) {
+      if (!std::exchange(complained, true))
+        spdlog::warn("{}: no clips are held out, so nothing is validated; see the source's held_out",
+                     context.stage);
+      return measured;
+    }
+    const auto& state = *newest.state;
+    const auto& weights = state.ema.empty() ? state.weights : state.ema;
     const auto B = x0.size(0), parts = (B + params.micro_batch - 1) / params.micro_batch,
                jobs = parts * static_cast<std::int64_t>(levels.size());
     std::vector<double> loss(static_cast<std::size_t>(jobs));
@@ -81,12 +97,14 @@ struct Validate {
             share * loss_of(weights, levels[static_cast<std::size_t>(job / parts)], begin, end);
       });
     });
-    std::vector<LevelLoss> measured;
     if (context.stopping()) return measured;
+    double mean = 0;
     for (std::size_t job = 0; job < loss.size(); ++job) {
       if (job % static_cast<std::size_t>(parts) == 0) measured.push_back({levels[measured.size()], 0});
       measured.back().loss += loss[job];
+      mean += loss[job] / static_cast<double>(levels.size());
     }
+    newest.val_loss = mean;
     return measured;
   }
 
@@ -104,6 +122,8 @@ struct Validate {
   at::Device device = at::kCPU;
   tbb::task_arena arena;
   at::Tensor x0, z, action;  // [B,T,P,D] twice, [B,T]
+  Snapshot newest;
+  bool complained = false;
 };
 
 using P = Validate::Params;
@@ -115,7 +135,7 @@ const bool registered =
         .in("clips", "what is held out, x [B,T,C,H,W]")
         .out("snapshot", "with val_loss where it was measured")
         .out("report", "with val_loss_at where it was measured")
-        .param("every", &P::every, "steps from one measurement to the next; the last step is always measured",
+        .param("every", &P::every, "steps from one measurement to the next; the last step is measured too",
                graph::at_least(1))
         .unit("steps")
         .live()

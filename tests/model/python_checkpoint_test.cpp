@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <functional>
+
 #include "tests/model/golden.h"
 
 namespace {
@@ -44,6 +46,29 @@ TEST(PythonCheckpoint, OfAnotherConfigIsRefusedWithAList) {
   EXPECT_EQ(what.find('\n'), std::string::npos) << what;
 }
 
+// Its tables and positions follow from the config that it was trained with.
+TEST(PythonCheckpoint, OfAnotherConfigWithTheSameParametersIsRefused) {
+  const auto refusal_of = [](const std::string& name, const std::function<void(Config&)>& change) {
+    const auto folder = std::filesystem::path(GOLDEN_DIR) / name;
+    Config config = Config::from_json(golden::text_of(folder / "config.json"));
+    EXPECT_NO_THROW(model::load_python(folder / "model.pt", config)) << name;
+    change(config);
+    return refusal<std::runtime_error>([&] { model::load_python(folder / "model.pt", config); });
+  };
+  const auto has = [](const std::string& text, const std::string& part) {
+    EXPECT_NE(text.find(part), std::string::npos) << text;
+  };
+  has(refusal_of("rope", [](Config& config) { config.n_window = 5; }),
+      "mask is [68, 68] instead of [85, 85]");
+  has(refusal_of("rope", [](Config& config) { config.T = 100; }),
+      "time_emb.pe is [1000, 64] instead of [100, 64]");
+  has(refusal_of("rope", [](Config& config) { config.C = 10000; }), "another C than 10000");
+  has(refusal_of("rope", [](Config& config) { config.bidirectional = true; }), "too many: mask");
+  has(refusal_of("vid", [](Config& config) { config.C = 10000; }), "another C than 10000");
+  has(refusal_of("vid", [](Config& config) { config.rope_type = "rope"; }),
+      "too many: blocks.0.selfattn.rope.coss_t");
+}
+
 // {'model': {'_orig_mod.norm.w': tensor of storage '0'}, 'optimizer': some_class(), 'step': 7}
 TEST(PythonCheckpoint, TrainingCheckpointsOfCompiledModelsAreRead) {
   const std::string storage =
@@ -74,6 +99,10 @@ TEST(PythonCheckpoint, HostileFilesEndInOneClearLine) {
   const auto file = [](const std::string& pickle) {
     return zip({{"c/data.pkl", pickle}, {"c/data/0", std::string(256, 'x')}});
   };
+  const auto tensor_of = [&](const std::string& type) {
+    return "ctorch._utils\n_rebuild_tensor_v2\n((" + text("storage") + "ctorch\n" + type + "\n" + text("0") +
+           text("cpu") + "K\x40tQ" + std::string("K\0", 2) + "K\x40\x85K\1\x85\x89}tR";
+  };
   const std::string huge("\x8a\x08\xff\xff\xff\xff\xff\xff\xff\x7f", 10), zero("K\0", 2);
   const std::pair<std::string, const char*> corpus[] = {
       {"", "no zip"},
@@ -98,6 +127,11 @@ TEST(PythonCheckpoint, HostileFilesEndInOneClearLine) {
       {file(tensor(zero, "J\xff\xff\xff\xff", "K\1")), "reaches beyond its storage"},
       {file(tensor(zero, std::string("M\0\1", 3), zero)), "reaches beyond its storage"},
       {file(std::string(90'000, ']') + std::string(89'999, 'a') + "."), "no state dict"},
+      {zip({{"c/data.pkl", "\x80\2}" + text("a") + tensor_of("FloatStorage") + "s" + text("b") +
+                               tensor_of("HalfStorage") + "s."},
+            {"c/data/0", std::string(4000, 'x')}}),
+       "hold more than the file"},
+      {"\x80\2}.", "torch before 1.6"},
       {file(std::string(1'000'000, ']') + "."), "more objects than weights have"},
       {file(std::string(2'500'000, '0')), "data.pkl is too long"},
   };

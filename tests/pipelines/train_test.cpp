@@ -150,4 +150,26 @@ TEST(Play, WithoutACheckpointSaysWhatToDoAndLeavesNothing) {
   EXPECT_TRUE(std::filesystem::is_empty(runs.string()));
 }
 
+TEST(Train, ByMinutesIsValidatedAtItsEnd) {
+  const Folder runs;
+  const auto trained = run({"pipelines/train.yaml", "configs/test-tiny.yaml", "--runs", runs.string(),
+                            "--name", "t", "--set", "stop={minutes: 0.05}"});
+  ASSERT_EQ(trained.code, 0) << trained.output;
+  const auto index = nlohmann::json::parse(std::ifstream(runs / "t/checkpoints/index.json"));
+  EXPECT_EQ(index["best_first"][0]["file"], index["latest"]);
+  EXPECT_TRUE(index["best_first"][0].contains("val_loss")) << index;
+}
+
+TEST(SeedSlow, TheReferencesOwnSetUpTakesAStep) {
+  const Folder runs;
+  const auto trained =
+      run({"pipelines/train.yaml", "configs/seed.yaml", "--runs", runs.string(), "--name", "t", "--set",
+           "stop.steps=2", "--set", "clips.batch=1", "--set", "clips.held_out=1"});
+  ASSERT_EQ(trained.code, 0) << trained.output;
+  const auto lines = metrics(runs);
+  ASSERT_EQ(lines.size(), 2u);
+  EXPECT_NEAR(lines[0]["loss"], 1.4, 0.1);
+  EXPECT_EQ(model::load(runs / "t/checkpoints/step-000002.safetensors").config.d_model, 320);
+}
+
 }  // namespace

@@ -34,6 +34,7 @@ TEST(Verify, SaysWhetherTheReferencesNumbersAreMet) {
   EXPECT_EQ(off.code, 1) << off.output;
   EXPECT_TRUE(has(off.output, "DISAGREES (shifted_linear 2)\n1 of 1 groups disagree")) << off.output;
   EXPECT_EQ(run({"verify", folder.string()}).code, 1);
+  EXPECT_EQ(run({"verify", (folder / "nothing").string()}).code, 2);
 }
 
 TEST(Schedule, PrintsTheLevels) {
@@ -43,13 +44,15 @@ TEST(Schedule, PrintsTheLevels) {
   EXPECT_EQ(run({"schedule", "sd4"}).code, 2);
   EXPECT_EQ(run({"schedule", "sd3", "--steps", "0"}).code, 2);
   EXPECT_EQ(run({"schedule", "sd3", "--terminal", "1"}).code, 2);
+  EXPECT_EQ(run({"schedule", "sd3", "--shift", "inf"}).code, 2);
+  EXPECT_EQ(run({"schedule", "shifted_linear", "--spacing", "karras"}).code, 2);
 }
 
 TEST(Convert, WantsToKnowWhatAPythonCheckpointIs) {
   const Folder folder;
   const auto out = (folder / "w.safetensors").string();
   const auto unknown = run({"convert", python, out});
-  EXPECT_EQ(unknown.code, 1);
+  EXPECT_EQ(unknown.code, 2);
   EXPECT_TRUE(has(unknown.output, "name the config that it was trained with (--config FILE)"))
       << unknown.output;
   const auto other = run({"convert", python, out, "--config", PROJECT_DIR "/configs/cpu-small.yaml"});
@@ -69,7 +72,11 @@ TEST(Convert, MakesAFileThatSaysWhatItIs) {
   const auto shown = run({"inspect", out});
   EXPECT_TRUE(has(shown.output, "  d_model: 64\n") && has(shown.output, "51 tensors, 304844 numbers, 1.2 MB"))
       << shown.output;
-  EXPECT_EQ(run({"convert", out, out, "--config", PROJECT_DIR "/configs/cpu-small.yaml"}).code, 2);
+  const auto other = (folder / "other.safetensors").string();
+  EXPECT_EQ(run({"convert", out, other, "--config", PROJECT_DIR "/configs/cpu-small.yaml"}).code, 1);
+  EXPECT_EQ(run({"convert", out, out}).code, 2);
+  EXPECT_EQ(run({"convert", out, folder.string()}).code, 2);
+  EXPECT_EQ(run({"convert", "", out}).code, 2);
 }
 
 TEST(Inspect, ShowsWhatAPythonCheckpointHolds) {
@@ -114,6 +121,16 @@ TEST(Play, TakesAPythonCheckpointWithItsConfig) {
   };
   const auto direct = play("direct", python, {"--config", config});
   EXPECT_EQ(direct.code, 0) << direct.output;
+  const auto file = (folder / "w.safetensors").string();
+  ASSERT_EQ(run({"convert", python, file, "--config", config}).code, 0);
+  const auto converted = play("converted", file, {});
+  EXPECT_EQ(converted.code, 0) << converted.output;
+  const auto video = bytes_of(folder / "direct/video.mp4");
+  EXPECT_GT(video.size(), 1000u);
+  EXPECT_EQ(video, bytes_of(folder / "converted/video.mp4"));
+  const auto other = play("other", file, {"--set", "model.d_model=128"});
+  EXPECT_EQ(other.code, 1);
+  EXPECT_TRUE(has(other.output, "it is another than the one given")) << other.output;
   const auto unknown = play("unknown", python, {});
   EXPECT_EQ(unknown.code, 1);
   EXPECT_TRUE(has(unknown.output, "--config FILE")) << unknown.output;

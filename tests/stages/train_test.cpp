@@ -375,16 +375,31 @@ TEST(Validate, GivesTheSameFiguresToTheBitAndOthersForOtherWeights) {
   EXPECT_EQ(std::set<double>(once.begin(), once.end()).size(), 6u);
 }
 
-TEST(Validate, NeedsHeldOutClipsAndGivesUpWhenAskedToStop) {
+TEST(Validate, PassesOnWithoutHeldOutClipsOrWhenAskedToStop) {
   const Training training;
   Validating validating("{every: 1}");
   auto state = std::make_shared<model::TrainState>();
   state->step = 1;
-  EXPECT_THROW(
-      (validating.stage.run<Snapshot, Report>(0, Snapshot{state, {}}, Report{.step = 1}, tests::Nothing{})),
-      graph::Error);
+  const auto [snapshot, report] =
+      validating.stage.run<Snapshot, Report>(0, Snapshot{state, {}}, Report{.step = 1}, tests::Nothing{});
+  EXPECT_FALSE(snapshot->val_loss);
+  EXPECT_TRUE(report->val_loss_at.empty());
   validating.run.stop();
   EXPECT_TRUE(validating.at(1, training.weights.parameters).empty());
+  EXPECT_FALSE(validating.stage.finish<Snapshot>());
+}
+
+TEST(Validate, ARunThatDidNotKnowItsEndIsMeasuredThere) {
+  const Training training;
+  Validating validating("{every: 2}");
+  validating.run.length = 0;
+  EXPECT_TRUE(validating.at(3, training.weights.parameters).empty());
+  const auto last = validating.stage.finish<Snapshot>();
+  ASSERT_TRUE(last);
+  EXPECT_EQ(last->state->step, 3);
+  EXPECT_TRUE(last->val_loss);
+  validating.at(4, training.weights.parameters);
+  EXPECT_FALSE(validating.stage.finish<Snapshot>()) << "it is measured already";
 }
 
 TEST(Metrics, WriteALineMoreForAValidatedStep) {
