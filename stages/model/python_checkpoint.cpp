@@ -23,6 +23,9 @@
 namespace model {
 namespace {
 
+// How files of torch before 1.6 begin: a pickled magic number.
+constexpr std::string_view old_form = "\x80\x02\x8a\x0a";
+
 [[noreturn]] void fail(const std::string& what) { throw std::runtime_error(what); }
 
 // Little-endian numbers out of bytes, never past their end.
@@ -471,8 +474,8 @@ bool is_python(const std::filesystem::path& path) {
   if (!std::filesystem::is_regular_file(path)) return false;
   std::array<char, 4> start{};
   std::ifstream(path, std::ios::binary).read(start.data(), start.size());
-  // The second is the form of torch before 1.6, which read_python() refuses in words of its own.
-  return std::string_view(start.data(), start.size()) == "PK\3\4" || start[0] == '\x80';
+  const std::string_view head(start.data(), start.size());
+  return head == "PK\3\4" || head == old_form;
 }
 
 Parameters read_python(const std::filesystem::path& path) {
@@ -482,7 +485,7 @@ Parameters read_python(const std::filesystem::path& path) {
   if (!stream.is_open()) fail(path.string() + ": cannot open");
   const std::string bytes{std::istreambuf_iterator<char>(stream), {}};
   try {
-    if (bytes.starts_with('\x80'))
+    if (bytes.starts_with(old_form))
       fail(
           "in the form of torch before 1.6, expected a zip; in Python, torch.save(torch.load(FILE), FILE) "
           "makes one");

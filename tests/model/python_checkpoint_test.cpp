@@ -131,7 +131,7 @@ TEST(PythonCheckpoint, HostileFilesEndInOneClearLine) {
                                tensor_of("HalfStorage") + "s."},
             {"c/data/0", std::string(4000, 'x')}}),
        "hold more than the file"},
-      {"\x80\2}.", "torch before 1.6"},
+      {"\x80\2\x8a\x0a.", "torch before 1.6"},
       {file(std::string(1'000'000, ']') + "."), "more objects than weights have"},
       {file(std::string(2'500'000, '0')), "data.pkl is too long"},
   };

@@ -52,6 +52,16 @@ TEST(WeightsFile, AMismatchListsWhatIsMissingTooManyAndOfAnotherShape) {
       << text;
 }
 
+// The first byte of a safetensors file is that of its header's length, whatever other formats begin with.
+TEST(WeightsFile, IsNotTakenForAPickleWhateverItsHeadersLength) {
+  const TemporaryFolder folder;
+  std::string padding;
+  for (int i = 0; i < 40; ++i, padding += "12345678") {
+    model::save(folder / "w", small(), model::Mmdit(small()).initialise(1), {{"padding", padding}});
+    EXPECT_FALSE(model::is_python(folder / "w")) << i;
+  }
+}
+
 TEST(WeightsFile, FilesThatSayNothingOfAModelAreRefused) {
   const TemporaryFolder folder;
   model::write_safetensors(folder / "w", {});

@@ -41,7 +41,7 @@ TEST(Data, ADatasetIsMadeAndTrainedFrom) {
       run({"pipelines/train_from_files.yaml", "configs/test-tiny.yaml", "--runs", runs.string(), "--name",
            "t", "--set", "clips.path=" + set, "--set", "clips.episode=40", "--set", "stop.steps=2"});
   EXPECT_EQ(trained.code, 0) << trained.output;
-  EXPECT_TRUE(says(trained, "16 clips of 8 frames in " + set)) << trained.output;
+  EXPECT_TRUE(says(trained, "15 clips of 8 frames to train on, 1 held out, in " + set)) << trained.output;
   EXPECT_TRUE(fs::exists(runs / "t/checkpoints/step-000002.safetensors"));
 
   const auto again = make_dataset(runs, set);

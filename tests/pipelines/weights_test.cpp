@@ -32,7 +32,7 @@ TEST(Verify, SaysWhetherTheReferencesNumbersAreMet) {
       << R"({"toy": [{"steps": 2, "shift": 3.0, "sigmas": [1.0, 0.7501, 0.0]}]})";
   const auto off = run({"verify", (folder / "off.json").string()});
   EXPECT_EQ(off.code, 1) << off.output;
-  EXPECT_TRUE(has(off.output, "DISAGREES (shifted_linear 2)\n1 of 1 groups disagree")) << off.output;
+  EXPECT_TRUE(has(off.output, "DISAGREES (shifted_linear 2: 1.0e-04)\n1 of 1 groups disagree")) << off.output;
   EXPECT_EQ(run({"verify", folder.string()}).code, 1);
   EXPECT_EQ(run({"verify", (folder / "nothing").string()}).code, 2);
 }
@@ -128,7 +128,7 @@ TEST(Play, TakesAPythonCheckpointWithItsConfig) {
   const auto video = bytes_of(folder / "direct/video.mp4");
   EXPECT_GT(video.size(), 1000u);
   EXPECT_EQ(video, bytes_of(folder / "converted/video.mp4"));
-  const auto other = play("other", file, {"--set", "model.d_model=128"});
+  const auto other = play("other", file, {"--set", "model.T=500"});
   EXPECT_EQ(other.code, 1);
   EXPECT_TRUE(has(other.output, "it is another than the one given")) << other.output;
   const auto unknown = play("unknown", python, {});
