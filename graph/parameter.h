@@ -36,8 +36,9 @@ inline Range between(double low, double high) { return {.low = low, .high = high
 inline Range half_open(double low, double high) { return {.low = low, .high = high, .high_open = true}; }
 inline Range one_of(std::vector<std::string> choices) { return {.choices = std::move(choices)}; }
 
-/// Text ↔ value for each type that a Params member can have: bool, integers, double, std::string,
-/// and std::vector and std::map from text of these. decode() is strict: `010`, `yes`, `1e3` for an integer and `.inf` are refused. Throws Error.
+/// Text ↔ value for each type that a Params member can have: bool, integers, double, std::string, and
+/// std::vector and std::map from text of these. decode() is strict: `010`, `yes`, `1e3` for an integer and
+/// `.inf` are refused. Throws Error.
 template <class T>
 struct Codec;
 

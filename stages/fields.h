@@ -10,7 +10,8 @@
 
 namespace stages {
 
-/// The nouns that travel. Weights, gradients and snapshots do not, as checkpoints are their files; nor do held-out clips.
+/// The nouns that travel. Weights, gradients and snapshots do not, as checkpoints are their files; nor do
+/// held-out clips.
 using Nouns = std::tuple<Episode, Clip, Patches, NoisyPatches, Report, Tick, Action, Turn, Frame>;
 
 // part(name, member) is called for each member in turn and gives `part` back. Names are part of files and

@@ -166,9 +166,9 @@ void verify_rollout(const Golden& golden, const std::string& name, const Report&
   group.tell(report);
 }
 
-// The directions [in, k] in which a gradient [out, in] is more than bfloat16's rounding; undefined where these are all.
-// In the others it has nothing to say, and what the Newton–Schulz steps make of it is rounding, blown up 3.4445⁵ = 485
-// times.
+// The directions [in, k] in which a gradient [out, in] is more than bfloat16's rounding; undefined where these
+// are all. In the others it has nothing to say, and what the Newton–Schulz steps make of it is rounding, blown
+// up 3.4445⁵ = 485 times.
 at::Tensor determined(const at::Tensor& gradient) {
   const auto [u, values, v] = torch::linalg_svd(gradient.to(at::kDouble), false);
   const auto k = values.gt(0.01 * values.norm()).sum().item<std::int64_t>();

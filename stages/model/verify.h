@@ -13,7 +13,8 @@
 // A file is JSON: `diffusers`, a list of {name, options, steps, sigmas, timesteps, trajectory}, and `toy`, a list of
 // {steps, shift, sigmas}. A trajectory is x_{i+1} = x_i + (σ_{i+1} − σ_i)·(0.3·x_i + σ_i) from (1, −0.5, 0.25).
 //
-// Rollouts and the optimizer's steps may be missing, and then are not compared: a bidirectional network cannot be played.
+// Rollouts and the optimizer's steps may be missing, and then are not compared: a bidirectional network cannot
+// be played.
 #pragma once
 
 #include <filesystem>

@@ -2,9 +2,9 @@
 //
 // A step that was validated has a second line: step, val_loss, val_loss_at, the loss by noise level.
 //
-// On a terminal one line is rewritten, and only the log file gets a plain line every few seconds. frames_per_second is over
-// the last second or more, seconds count from the start of the run. A run that goes on first takes back the lines
-// of steps that it will repeat.
+// On a terminal one line is rewritten, and only the log file gets a plain line every few seconds.
+// frames_per_second is over the last second or more, seconds count from the start of the run. A run that goes
+// on first takes back the lines of steps that it will repeat.
 #include <spdlog/spdlog.h>
 #include <unistd.h>
 

@@ -1,8 +1,9 @@
 // muon: one optimizer step per batch of gradients, Muon for the blocks' matrices and Adam for all else.
 //
 // Owns the weights: draws the first ones, sends them round to the network and makes new ones from what comes
-// back. A run that goes on takes up the whole state instead, to the last bit. Published weights are never written
-// again, so whoever holds a snapshot may read it while training goes on. Both learning rates rise from 0 over the first `warmup` of the run and then fall to 0 as half a cosine.
+// back. A run that goes on takes up the whole state instead, to the last bit. Published weights are never
+// written again, so whoever holds a snapshot may read it while training goes on. Both learning rates rise from
+// 0 over the first `warmup` of the run and then fall to 0 as half a cosine.
 //
 // Source: see stages/model/muon.h
 #include "stages/model/muon.h"

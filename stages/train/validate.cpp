@@ -4,10 +4,11 @@
 //
 //   x_t = (1 - t) x0 + t z        with the same noise z every time, so that two steps differ by their weights alone,
 //
-// and the network predicts as in training, with every action given. The mean over the levels ranks checkpoints. The
-// weights are the running mean where there is one. Training goes on while it measures, as far as the steps that may be
-// in flight, and shares the cores with it. Sums are made in a fixed order, so the figures are the same to the bit on any
-// number of cores. A measurement that an interrupt finds under way is given up, and a run that goes on does not repeat it.
+// and the network predicts as in training, with every action given. The mean over the levels ranks checkpoints.
+// The weights are the running mean where there is one. Training goes on while it measures, as far as the steps
+// that may be in flight, and shares the cores with it. Sums are made in a fixed order, so the figures are the
+// same to the bit on any number of cores. A measurement that an interrupt finds under way is given up, and a
+// run that goes on does not repeat it.
 //
 // Source: the levels are toy-wm's (github.com/wendlerc/toy-wm); a loss by noise level, as in minRF
 #include <spdlog/spdlog.h>
@@ -74,7 +75,8 @@ struct Validate {
     action = clips.action.to(device);
   }
 
-  // The newest snapshot's losses, whose mean it takes. None without clips, or when the run was asked to stop meanwhile.
+  // The newest snapshot's losses, whose mean it takes. None without clips, or when the run was asked to stop
+  // meanwhile.
   std::vector<LevelLoss> measure(const graph::Context& context) {
     std::vector<LevelLoss> measured;
     if (!x0.defined()) {
