@@ -571,8 +571,9 @@ class Engine::Impl final : public Run {
       for (std::size_t i = 0; i < nodes_.size(); ++i) {
         bool has_readers = false, has_heard_readers = false;
         for (const auto& edge : plan_.edges) {
+          if (edge.from != i || edge.feedback) continue;
           const auto& port = nodes_[i]->plan.type->outputs[edge.output];
-          if (edge.from != i || edge.feedback || port.from_idle || port.opening) continue;
+          if (port.from_idle || port.opening) continue;
           has_readers = true;
           has_heard_readers = has_heard_readers || heard[edge.to];
         }
