@@ -1,6 +1,7 @@
 // settings: the `model:` block and the device.
 #include "stages/settings.h"
 
+#include <tbb/task_arena.h>
 #include <torch/cuda.h>
 #include <torch/types.h>
 
@@ -50,6 +51,8 @@ at::Device device_of(const std::string& name) {
     throw graph::Error("device 'cuda': this libtorch sees no GPU; use device: cpu or a libtorch with CUDA");
   return at::Device(cuda && name != "cpu" ? at::kCUDA : at::kCPU);
 }
+
+int workers_of(at::Device device) { return device.is_cuda() ? 1 : tbb::task_arena::automatic; }
 
 model::Config read_model(const std::filesystem::path& path) {
   const auto shown = path.generic_string();

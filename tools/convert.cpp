@@ -6,6 +6,7 @@
 #include "graph/error.h"
 #include "stages/find_checkpoint.h"
 #include "stages/model/python_checkpoint.h"
+#include "stages/model/torch_pickle.h"
 #include "stages/model/weights_file.h"
 #include "stages/settings.h"
 #include "tools/request.h"

@@ -6,9 +6,9 @@
 #include <nlohmann/json.hpp>
 
 #include "stages/find_checkpoint.h"
-#include "stages/model/python_checkpoint.h"
 #include "stages/model/safetensors.h"
 #include "stages/model/text_file.h"
+#include "stages/model/torch_pickle.h"
 #include "stages/model/weights_file.h"
 #include "tools/request.h"
 #include "tools/verbs.h"

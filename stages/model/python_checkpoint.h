@@ -1,11 +1,4 @@
-// python_checkpoint: reads weights that the reference saved with Python's torch.save.
-//
-// Such a file is an uncompressed zip: `<name>/data.pkl`, a pickle of the objects, and `<name>/data/<key>`, the
-// numbers of each storage. libtorch's own unpickler refuses the OrderedDict of a state dict and the optimizer's
-// state beside it, so a small one is here. It builds dicts, lists, strings, integers and tensors and runs
-// nothing: whatever else the file names becomes an object without content.
-//
-// Sources: docs.python.org/3/library/pickletools.html (opcodes) · PKWARE APPNOTE (zip)
+// python_checkpoint: weights that the reference saved with Python's torch.save, see torch_pickle.h.
 #pragma once
 
 #include <filesystem>
@@ -17,16 +10,7 @@
 
 namespace model {
 
-// Whether a file begins as one that torch.save wrote. False when it cannot be read.
-bool is_python(const std::filesystem::path& path);
-
-// The tensors of a state dict, or of a training checkpoint with one under `model`, in the file's order and
-// types. `_orig_mod.` (torch.compile) is taken off the names. The tensors together take no more memory than the
-// file, which is held beside them while it is read. Throws std::runtime_error with one line when the file is
-// broken.
-Parameters read_python(const std::filesystem::path& path);
-
-// The weights among them, for such a file does not say what they are for. Tables that follow from the config
+// The weights of a Python file, which does not say what they are for. Tables that follow from the config
 // must be those of this one and are left out. Float32 on the CPU, in the network's order. Throws as above, and
 // when they are not the config's (see match()).
 Parameters load_python(const std::filesystem::path& path, const Config& config);

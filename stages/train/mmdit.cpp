@@ -29,8 +29,7 @@ struct Mmdit {
   void start() {
     network.emplace(params.model);
     device = device_of(params.device);
-    // A GPU is one worker; the cores would only queue for it.
-    arena.initialize(device.is_cuda() ? 1 : tbb::task_arena::automatic);
+    arena.initialize(workers_of(device));
   }
 
   std::optional<Gradients> operator()(const NoisyPatches& batch, const Weights& weights,

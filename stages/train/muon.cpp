@@ -18,6 +18,7 @@
 #include "stages/model/mmdit.h"
 #include "stages/model/python_checkpoint.h"
 #include "stages/model/schedule.h"
+#include "stages/model/torch_pickle.h"
 #include "stages/model/train_state_file.h"
 #include "stages/model/weights_file.h"
 #include "stages/settings.h"

@@ -44,7 +44,7 @@ struct Validate {
   void start() {
     network.emplace(params.model);
     device = device_of(params.device);
-    arena.initialize(device.is_cuda() ? 1 : tbb::task_arena::automatic);
+    arena.initialize(workers_of(device));
   }
 
   std::tuple<Snapshot, Report> operator()(const Snapshot& snapshot, const Report& report,

@@ -14,7 +14,6 @@
 #include <vector>
 
 #include "stages/model/mmdit.h"
-#include "stages/model/patch_embed.h"
 #include "stages/model/python_checkpoint.h"
 #include "stages/model/safetensors.h"
 
@@ -24,26 +23,6 @@ inline std::string text_of(const std::filesystem::path& path) {
   std::ifstream stream(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(stream), {}};
 }
-
-// One folder of golden files: config, weights, tensors.
-struct Golden {
-  explicit Golden(const std::string& name)
-      : folder(std::filesystem::path(GOLDEN_DIR) / name),
-        config(model::Config::from_json(text_of(folder / "config.json"))),
-        network(config),
-        weights(model::load_python(folder / "model.pt", config)),
-        tensors(model::read_safetensors(folder / "golden.safetensors").tensors) {}
-
-  at::Tensor patches(const std::string& name) const {
-    return model::patchify(tensors.at(name), config.patch_size);
-  }
-
-  std::filesystem::path folder;
-  model::Config config;
-  model::Mmdit network;
-  model::Parameters weights;
-  model::Parameters tensors;
-};
 
 inline double largest_difference(const at::Tensor& a, const at::Tensor& b) {
   EXPECT_EQ(a.sizes(), b.sizes());

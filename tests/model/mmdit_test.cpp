@@ -13,7 +13,6 @@
 
 namespace {
 
-using golden::Golden;
 using golden::largest_difference;
 using golden::refusal;
 using golden::relative_difference;
@@ -349,9 +348,10 @@ TEST(Mmdit, InitialisingLeavesTheGlobalGeneratorAlone) {
 
 // PyTorch's default for a layer is uniform within 1/√(numbers that go in), for its bias too.
 TEST(Mmdit, ReferenceInitialisationHasPyTorchsSpread) {
-  const Golden golden("rope");
-  const Parameters fresh = golden.network.initialise(1);
-  EXPECT_EQ(fresh.names, golden.weights.names);
+  const auto folder = std::filesystem::path(GOLDEN_DIR) / "rope";
+  const Config config = Config::from_json(golden::text_of(folder / "config.json"));
+  const Parameters fresh = Mmdit(config).initialise(1);
+  EXPECT_EQ(fresh.names, model::load_python(folder / "model.pt", config).names);
   for (const auto& [name, inputs] :
        {std::pair("blocks.0.selfattn.QKV.weight", 64), std::pair("blocks.1.geglu.down.weight", 256),
         std::pair("patch.init_conv_seq.3.weight", 32 * 25), std::pair("modulation.1.bias", 64)}) {

@@ -14,7 +14,6 @@
 
 namespace {
 
-using golden::Golden;
 using model::Muon;
 using model::Parameters;
 using model::Rates;

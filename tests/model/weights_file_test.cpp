@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include "stages/model/torch_pickle.h"
 #include "tests/model/golden.h"
 
 namespace {
