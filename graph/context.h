@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <filesystem>
+#include <map>
 #include <stop_token>
 #include <string>
 #include <vector>
@@ -38,6 +39,8 @@ class Run {
   virtual void set(const std::string& stage, const std::string& parameter, const std::string& value) = 0;
   /// A live parameter as YAML would say it, changes included. Throws Error like set().
   virtual std::string get(const std::string& stage, const std::string& parameter) const = 0;
+  /// All live parameters, "stage.parameter", with what get() says of them.
+  virtual std::map<std::string, std::string> live() const = 0;
   /// The merged pipeline, as YAML that runs as it is.
   virtual std::string pipeline() const = 0;
   /// The edges into the stage of that name, with their counts so far.

@@ -163,6 +163,15 @@ class Engine::Impl final : public Run {
     return parameter->text(node->instance->params());
   }
 
+  std::map<std::string, std::string> live() const override {
+    std::map<std::string, std::string> all;
+    for (const auto& node : nodes_)
+      for (const auto& parameter : node->plan.type->parameters)
+        if (parameter.live)
+          all[node->plan.name + "." + parameter.name] = get(node->plan.name, parameter.name);
+    return all;
+  }
+
  private:
   struct Waker {
     std::mutex wake_mutex;

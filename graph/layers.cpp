@@ -248,6 +248,7 @@ Value merge_layers(const Request& request, std::vector<std::string>& notes) {
   for (const auto& path : request.configs) lay([&] { return read_config(path); });
   for (const auto& text : request.overrides) lay([&] { return override_layer(text, merged); });
   if (!problems.empty()) throw Error(std::move(problems));
+  if (request.expand) request.expand(merged);
   return merged;
 }
 

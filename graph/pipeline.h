@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -56,8 +57,9 @@ struct Pipeline {
 struct Request {
   std::filesystem::path file;
   std::vector<std::filesystem::path> configs;
-  std::vector<std::string> overrides;  // "stage.key=value", "stop.steps=10", "seed=3"
-  bool headless = false;               // lay the pipeline's `headless:` block over it
+  std::vector<std::string> overrides;         // "stage.key=value", "stop.steps=10", "seed=3"
+  bool headless = false;                      // lay the pipeline's `headless:` block over it
+  std::function<void(Value& merged)> expand;  // turns top-level shorthands of the program into stages
 };
 
 /// Reads, merges and checks. Throws Error with every problem that was found.

@@ -12,7 +12,8 @@ namespace stages {
 
 /// The nouns that travel. Weights, gradients and snapshots do not, as checkpoints are their files; nor do
 /// held-out clips.
-using Nouns = std::tuple<Episode, Clip, Patches, NoisyPatches, Report, Tick, Action, Turn, Frame>;
+using Nouns =
+    std::tuple<Episode, Clip, Patches, NoisyPatches, Report, Tick, Action, Turn, Frame, View, Hello, End>;
 
 // part(name, member) is called for each member in turn and gives `part` back. Names are part of files and
 // messages that other programs read.
@@ -56,23 +57,47 @@ void fields(Tick& tick, auto& part) {
 }
 
 void fields(Action& pressed, auto& part) {
-  auto& [action, kind] = pressed;
-  part("action", action)("kind", kind);
+  auto& [action, kind, session, act, arrived_ns, game] = pressed;
+  part("action", action)("kind", kind)("session", session)("act", act)("arrived_ns", arrived_ns)("game",
+                                                                                                 game);
 }
 
 void fields(Start& start, auto& part) {
-  auto& [player, game, frames, action] = start;
-  part("player", player)("game", game)("frames", frames)("action", action);
+  auto& [session, game, frames, action] = start;
+  part("session", session)("game", game)("frames", frames)("action", action);
+}
+
+void fields(Player& player, auto& part) {
+  auto& [session, act, arrived_ns] = player;
+  part("session", session)("act", act)("arrived_ns", arrived_ns);
 }
 
 void fields(Turn& turn, auto& part) {
-  auto& [action, starts] = turn;
-  part("action", action)("starts", starts);
+  auto& [action, starts, players, number] = turn;
+  part("action", action)("starts", starts)("players", players)("number", number);
 }
 
 void fields(Frame& frame, auto& part) {
-  auto& [pixels, action] = frame;
-  part("pixels", pixels)("action", action);
+  auto& [pixels, action, players, number] = frame;
+  part("pixels", pixels)("action", action)("players", players)("number", number);
 }
+
+void fields(View& view, auto& part) {
+  auto& [pixels, number, session, action, act, arrived_ns] = view;
+  part("pixels", pixels)("number", number)("session", session)("action", action);
+  part("act", act)("arrived_ns", arrived_ns);
+}
+
+void fields(Tap& tap, auto& part) {
+  auto& [topic, edge] = tap;
+  part("topic", topic)("edge", edge);
+}
+
+void fields(Hello& hello, auto& part) {
+  auto& [taps, pipeline] = hello;
+  part("taps", taps)("pipeline", pipeline);
+}
+
+void fields(End&, auto&) {}
 
 }  // namespace stages

@@ -12,6 +12,7 @@
 #include <cstdint>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "stages/model/muon.h"
@@ -95,30 +96,68 @@ struct Tick {
   std::uint64_t skipped = 0;  // ticks that came and went while the frame before was not ready
 };
 
-// What one player wants from now on.
+// What a player wants from now on. A player is known by the number of a session; 0 is who sits at this machine.
 struct Action {
-  enum class Kind : std::uint8_t { act, restart, pause, last = pause };  // pause: and on again
-  std::int64_t action = 1;                                               // of act
+  enum class Kind : std::uint8_t { act, restart, pause, leave, last = leave };  // pause: all, and on again
+  std::int64_t action = 1;                                                      // of act
   Kind kind = Kind::act;
+  std::int64_t session = 0;     // a restart of one that is not known lets it in
+  std::int64_t act = 0;         // of act: what its sender calls it
+  std::int64_t arrived_ns = 0;  // of act: when it came here, in nanoseconds since 1970
+  std::int64_t game = -1;       // of restart: which game begins; -1: the player's next
 };
 
 // A game that begins. The frames before it, n from 0 up, are what the network remembers of it at first.
 struct Start {
-  std::int64_t player = 0;  // 0 … S-1
-  std::uint64_t game = 0;   // games that this player has begun before
-  at::Tensor frames;        // [n,H,W,C] uint8; undefined: none
-  at::Tensor action;        // [n], the actions that led to them
+  std::int64_t session = 0;
+  std::uint64_t game = 0;  // the same begins with the same frames
+  at::Tensor frames;       // [n,H,W,C] uint8; undefined: none
+  at::Tensor action;       // [n], the actions that led to them
+};
+
+// Whose row it is, and which Action it answers to.
+struct Player {
+  std::int64_t session = 0;
+  std::int64_t act = 0;
+  std::int64_t arrived_ns = 0;
 };
 
 // What every player does in this frame.
 struct Turn {
-  at::Tensor action;          // [S]
-  std::vector<Start> starts;  // of those whose game begins with this frame
+  at::Tensor action;            // [S]
+  std::vector<Start> starts;    // of those whose game begins with this frame
+  std::vector<Player> players;  // [S]; empty: row s is session s
+  std::uint64_t number = 0;     // of the tick: the frame's noise is a function of it
 };
 
 struct Frame {
-  at::Tensor pixels;  // [S,H,W,C] uint8
-  at::Tensor action;  // [S], the actions that led to it
+  at::Tensor pixels;            // [S,H,W,C] uint8
+  at::Tensor action;            // [S], the actions that led to it
+  std::vector<Player> players;  // [S]; empty: row s is session s
+  std::uint64_t number = 0;     // of the tick
 };
+
+// What one player sees of a Frame; in this form it goes to other programs.
+struct View {
+  at::Tensor pixels;  // [H,W,C] uint8
+  std::uint64_t number = 0;
+  std::int64_t session = 0, action = 0, act = 0, arrived_ns = 0;
+};
+
+// --- taps ----------------------------------------------------------------------------------------------------
+
+// An edge that can be watched.
+struct Tap {
+  std::string topic, edge;
+};
+
+// What there is to hear at an endpoint.
+struct Hello {
+  std::vector<Tap> taps;
+  std::string pipeline;  // merged, YAML that runs as it is
+};
+
+// No message follows under this topic.
+struct End {};
 
 }  // namespace stages

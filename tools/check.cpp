@@ -3,6 +3,7 @@
 #include <memory>
 
 #include "graph/pipeline.h"
+#include "tools/taps.h"
 #include "tools/verbs.h"
 
 namespace tools {
@@ -17,8 +18,8 @@ void add_check(CLI::App& app, Verb& chosen) {
       for (const auto& file : *files) {
         try {
           // Its form without a display is a pipeline of its own.
-          const auto pipeline = graph::load({.file = file});
-          if (graph::has_headless(file)) graph::load({.file = file, .headless = true});
+          const auto pipeline = graph::load({.file = file, .expand = expand_taps});
+          if (graph::has_headless(file)) graph::load({.file = file, .headless = true, .expand = expand_taps});
           std::cout << file.generic_string() << ": fine, " << pipeline.stages.size() << " stages\n";
         } catch (const graph::Error& error) {
           std::cerr << error.what() << '\n';

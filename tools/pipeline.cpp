@@ -5,14 +5,12 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
-#include "graph/engine.h"
-#include "stages/model/threads.h"
 #include "stages/play/display.h"
 #include "stages/settings.h"
 #include "stages/train/resume_file.h"
 #include "tools/request.h"
 #include "tools/run_folder.h"
-#include "tools/stopping.h"
+#include "tools/run_pipeline.h"
 #include "tools/verbs.h"
 
 namespace tools {
@@ -28,18 +26,10 @@ struct Options {
   double quiet = 10;
 };
 
-void say_drops(const graph::Engine& engine) {
-  for (const auto& edge : engine.telemetry().edges)
-    if (edge.counts.dropped > 0)
-      spdlog::info("{} → {}: {} of {} messages dropped ({})", edge.from, edge.to, edge.counts.dropped,
-                   edge.counts.arrived, graph::to_text(edge.when_full));
-}
-
 int run(const graph::Pipeline& pipeline, const Options& options, const RunFolder* folder,
         const stages::Reached& reached) {
   graph::RunOptions run_options;
   run_options.quiet = std::chrono::milliseconds(static_cast<std::int64_t>(options.quiet * 1000));
-  run_options.warn = [](const std::string& text) { spdlog::warn(text); };
   run_options.first = reached.step;
   run_options.elapsed = reached.seconds;
   if (folder) {
@@ -47,20 +37,7 @@ int run(const graph::Pipeline& pipeline, const Options& options, const RunFolder
     folder->take_log();
     spdlog::info("run folder: {}", folder->path().generic_string());
   }
-  for (const auto& note : pipeline.notes) spdlog::info(note);
-  if (const auto warning = model::blas_warning(); !warning.empty()) spdlog::warn(warning);
-
-  graph::Engine engine(pipeline, run_options);
-  const Stopping stopping([&] { engine.stop(); }, [&] { return engine.whereabouts(); },
-                          std::chrono::seconds(10));
-  try {
-    engine.run();
-  } catch (const graph::Error& error) {
-    spdlog::error(error.what());
-    return 1;
-  }
-  say_drops(engine);
-  return 0;
+  return run_pipeline(pipeline, run_options).code;
 }
 
 void take_model(const fs::path& config, graph::Request& request) {

@@ -1,9 +1,12 @@
-// request: options of a pipeline.
+// request: options of a pipeline, and of who connects.
 #include "tools/request.h"
+
+#include "tools/taps.h"
 
 namespace tools {
 
 void add_request(CLI::App& command, graph::Request& request) {
+  request.expand = expand_taps;
   command.add_option("file", request.file, "the pipeline, for example pipelines/train.yaml")->required();
   command.add_option("configs", request.configs, "configs laid over it; later ones win");
   command
@@ -11,6 +14,14 @@ void add_request(CLI::App& command, graph::Request& request) {
                   "stage.key=value, or block.key=value; wins over all files; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
+}
+
+void add_connect_keys(CLI::App& command, stages::ConnectKeys& keys) {
+  auto* key =
+      command.add_option("--key", keys.key, "a file with one's own secret key, where keys are asked for");
+  auto* server = command.add_option("--server", keys.server, "a file with the other's public key");
+  key->needs(server);
+  server->needs(key);
 }
 
 }  // namespace tools

@@ -1,9 +1,10 @@
-// request: the options by which several verbs name a pipeline.
+// request: options that several verbs have.
 #pragma once
 
 #include <CLI/CLI.hpp>
 
 #include "graph/pipeline.h"
+#include "stages/wire/endpoint.h"
 
 namespace tools {
 
@@ -14,5 +15,8 @@ inline std::string not_empty(const std::string& text) {
 
 /// Adds FILE, CONFIG… and --set to a subcommand; the request outlives the parsing.
 void add_request(CLI::App& command, graph::Request& request);
+
+/// Adds --key and --server, for verbs that connect to another process; `keys` outlives the parsing.
+void add_connect_keys(CLI::App& command, stages::ConnectKeys& keys);
 
 }  // namespace tools

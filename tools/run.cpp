@@ -32,6 +32,12 @@ int run(std::vector<std::string> arguments) {
   tools::add_inspect(app, chosen);
   tools::add_verify(app, chosen);
   tools::add_schedule(app, chosen);
+  tools::add_tap(app, chosen);
+  tools::add_act(app, chosen);
+  tools::add_watch(app, chosen);
+  tools::add_record(app, chosen);
+  tools::add_replay(app, chosen);
+  tools::add_keys(app, chosen);
 
   // A file stands without a verb.
   const auto verbs = app.get_subcommands([](const CLI::App*) { return true; });

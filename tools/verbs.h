@@ -22,6 +22,12 @@ void add_convert(CLI::App& app, Verb& chosen);
 void add_inspect(CLI::App& app, Verb& chosen);
 void add_verify(CLI::App& app, Verb& chosen);
 void add_schedule(CLI::App& app, Verb& chosen);
+void add_tap(CLI::App& app, Verb& chosen);
+void add_act(CLI::App& app, Verb& chosen);
+void add_watch(CLI::App& app, Verb& chosen);
+void add_record(CLI::App& app, Verb& chosen);
+void add_replay(CLI::App& app, Verb& chosen);
+void add_keys(CLI::App& app, Verb& chosen);
 
 /// The subcommand that stands for a pipeline file given without a verb.
 inline constexpr const char* pipeline_verb = "pipeline";

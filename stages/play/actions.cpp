@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <sstream>
 #include <vector>
 
 #include "graph/error.h"
@@ -23,6 +24,22 @@ std::int64_t action_of(const std::string& word) {
       code == std::errc{} && at == end && number >= 0)
     return number;
   throw graph::Error("unknown action '" + word + "'; expected " + graph::join(names, " | ") + " or a number");
+}
+
+std::vector<Hold> script_of(const std::string& text) {
+  std::vector<Hold> holds;
+  std::istringstream parts(text);
+  for (std::string part; std::getline(parts, part, ',');) {
+    std::istringstream words(part);
+    std::int64_t frames = 0;
+    std::string word, rest;
+    if (!(words >> frames >> word) || frames < 1 || frames > 1'000'000 || words >> rest)
+      throw graph::Error("script: expected a number of frames and an action, as in '30 up', got '" + part +
+                         "'");
+    holds.push_back({static_cast<std::uint64_t>(frames), action_of(word)});
+  }
+  graph::require(!holds.empty(), "script: empty; expected something like '30 up, 30 down'");
+  return holds;
 }
 
 std::string action_name(std::int64_t action) {

@@ -1,6 +1,7 @@
 // clock: says when it is time for the next frame.
 //
-// Ticks lie on a fixed grid of 1/rate seconds from the first one on, so the clock does not drift. One frame is
+// Ticks lie on a fixed grid of 1/rate seconds from the first one on, or from the last change of the rate, so the clock
+// does not drift. One frame is
 // under way at a time; a tick that comes while the frame before is not ready is skipped and counted, never made
 // up for.
 #include <spdlog/spdlog.h>
@@ -8,6 +9,7 @@
 #include <chrono>
 #include <cmath>
 #include <optional>
+#include <utility>
 
 #include "graph/stage.h"
 #include "stages/types.h"
@@ -26,26 +28,36 @@ struct Clock {
     if (!params.realtime) return Tick{};
     if (!begun) {
       begun = Time::now();
+      rate = params.rate;
       return Tick{};
     }
-    const auto late = std::chrono::duration<double>(Time::now() - *begun).count() * params.rate;
+    if (params.rate != rate) {
+      *begun += after(tick);
+      ticks += std::exchange(tick, 0);
+      rate = params.rate;
+    }
+    const auto late = std::chrono::duration<double>(Time::now() - *begun).count() * rate;
     const auto next = std::max(static_cast<std::uint64_t>(std::ceil(late)), tick + 1);
     const Tick due{next - tick - 1};
     tick = next;
     skipped += due.skipped;
-    const auto when = *begun + std::chrono::duration_cast<Time::duration>(
-                                   std::chrono::duration<double>(static_cast<double>(tick) / params.rate));
-    return context.sleep_until(when) ? std::optional(due) : std::nullopt;
+    return context.sleep_until(*begun + after(tick)) ? std::optional(due) : std::nullopt;
+  }
+
+  Time::duration after(std::uint64_t n) const {
+    return std::chrono::duration_cast<Time::duration>(
+        std::chrono::duration<double>(static_cast<double>(n) / rate));
   }
 
   void finish() const {
     if (skipped > 0)
-      spdlog::info("clock: {} of {} ticks skipped because the frame before was late", skipped, tick);
+      spdlog::info("clock: {} of {} ticks skipped because the frame before was late", skipped, ticks + tick);
   }
 
   Params params;
   std::optional<Time::time_point> begun;
-  std::uint64_t tick = 0, skipped = 0;
+  double rate = 0;                                 // of the grid that begins at `begun`
+  std::uint64_t tick = 0, ticks = 0, skipped = 0;  // on this grid, on those before
 };
 
 using P = Clock::Params;
@@ -54,6 +66,7 @@ const bool registered = graph::Stage<Clock>("clock")
                             .out("tick", "ticks skipped since the last one")
                             .param("rate", &P::rate, "frames in a second", graph::between(0.01, 10000))
                             .unit("Hz")
+                            .live()
                             .param("realtime", &P::realtime, "false: tick as fast as frames get ready")
                             .in_flight(1)
                             .add();

@@ -4,6 +4,8 @@
 #include <spdlog/spdlog.h>
 #include <torch/types.h>
 
+#include <algorithm>
+
 #include "stages/data/pixels.h"
 #include "stages/find_checkpoint.h"
 #include "stages/model/patch_embed.h"
@@ -13,6 +15,25 @@
 namespace stages {
 
 namespace fs = std::filesystem;
+
+namespace {
+
+std::int64_t session_of(const Turn& turn, std::int64_t row) {
+  return turn.players.empty() ? row : turn.players.at(static_cast<std::size_t>(row)).session;
+}
+
+at::Tensor renoised(const at::Tensor& x, double level, const at::Tensor& noise) {
+  return (1 - level) * x + level * noise;
+}
+
+std::vector<at::Generator> generators(std::uint64_t seed, const Turn& turn) {
+  std::vector<at::Generator> all;
+  for (std::int64_t s = 0; s < turn.action.size(0); ++s)
+    all.push_back(generator(seed, turn.number, "denoiser " + std::to_string(session_of(turn, s))));
+  return all;
+}
+
+}  // namespace
 
 void Dreamer::start(const DreamParams& params, const graph::Context& context) {
   path_ = find_checkpoint(params.checkpoint, context.stage + ".checkpoint");
@@ -35,30 +56,35 @@ Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph:
   if (params.follow) follow(params, context.stage);
   const auto& sizes = network_->config();
   const auto S = turn.action.size(0);
+  const auto games = seat(turn);
+  if (S == 0)
+    return {torch::zeros({0, 1, sizes.patches(), sizes.patch_dim()}),
+            turn.action.unsqueeze(1),
+            sizes.height,
+            sizes.width,
+            sizes.patch_size,
+            background_of(sizes)};
   const auto levels = model::noise_levels(params, params.steps);
   const bool guides = params.guidance != 1;
   const Moment moment{params, params.commit == "last_step" ? levels[levels.size() - 2] : params.context_noise,
-                      generator(params.seed, context.number, "denoiser"), guides,
-                      guides && params.guidance_cache == "own"};
+                      generators(params.seed, turn), guides, guides && params.guidance_cache == "own"};
 
-  while (static_cast<std::int64_t>(games_.size()) < S)
-    games_.push_back({model::KvCache(sizes, device_), {}, {}, {}});
-  for (const auto& start : turn.starts) begin(games_.at(static_cast<std::size_t>(start.player)), start);
   std::vector<model::KvCache*> guided, rows;
-  for (auto& game : games_) {
+  for (std::size_t row = 0; row < games.size(); ++row) {
+    auto& game = *games[row];
     if (moment.remembers_none != game.unguided.has_value()) {
       game.unguided.reset();
       if (moment.remembers_none) game.unguided.emplace(sizes, device_);
       game.stale |= moment.remembers_none;
     }
-    if (game.stale) rebuild(game, moment);
+    if (game.stale) rebuild(game, moment, row);
     guided.push_back(&game.guided);
   }
   // With guidance, rows 0 … S-1 are the same players without their actions. They come first: of rows that share a
   // cache, what the last one wrote is what a commit keeps.
   auto action = turn.action.to(device_);
   if (moment.guides) {
-    for (auto& game : games_) rows.push_back(game.unguided ? &*game.unguided : &game.guided);
+    for (auto* game : games) rows.push_back(game->unguided ? &*game->unguided : &game->guided);
     action = at::cat({at::zeros_like(action), action});
   }
   rows.insert(rows.end(), guided.begin(), guided.end());
@@ -71,25 +97,26 @@ Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph:
     return none + params.guidance * (act - none);
   };
 
-  auto z = solve(evaluate, noise({S, sizes.patches(), sizes.patch_dim()}, moment), levels);
+  auto z = solve(evaluate, noise(moment), levels);
   if (params.commit != "last_step") {
     if (params.quantize) z = from_pixels(to_pixels(z));
     if (!moment.remembers_none) {
       rows = guided;
       action = turn.action.to(device_);
     }
-    const auto x = as_committed(z, moment).repeat({static_cast<std::int64_t>(rows.size()) / S, 1, 1});
+    const auto kept = params.commit == "clean" ? z : renoised(z, moment.level, noise(moment));
+    const auto x = kept.repeat({static_cast<std::int64_t>(rows.size()) / S, 1, 1});
     network_->forward_cached(weights_, x, torch::full({x.size(0)}, moment.level, x.options()), action, rows,
                              false);
   }
   // What the last evaluation wrote is still there.
-  for (auto& game : games_) {
-    game.guided.commit(1);
-    if (game.unguided) game.unguided->commit(1);
+  for (auto* game : games) {
+    game->guided.commit(1);
+    if (game->unguided) game->unguided->commit(1);
   }
   const auto frames = to_pixels(z);
   for (std::int64_t s = 0; s < S; ++s)
-    remember(games_[static_cast<std::size_t>(s)], frames[s], turn.action[s].item<std::int64_t>());
+    remember(*games[static_cast<std::size_t>(s)], frames[s], turn.action[s].item<std::int64_t>());
   return {z.unsqueeze(1).cpu(), turn.action.unsqueeze(1), sizes.height,
           sizes.width,          sizes.patch_size,         background_of(sizes)};
 }
@@ -107,6 +134,29 @@ at::Tensor Dreamer::from_pixels(const at::Tensor& bytes) const {
   return from_bytes(bytes.unflatten(-1, {sizes.patch_size * sizes.patch_size, sizes.in_channels}),
                     background_of(sizes))
       .flatten(-2);
+}
+
+// The games of a turn, in the order of its rows.
+std::vector<Dreamer::Game*> Dreamer::seat(const Turn& turn) {
+  const auto S = turn.action.size(0);
+  graph::require(turn.players.empty() || static_cast<std::int64_t>(turn.players.size()) == S,
+                 "a turn has an action for each player");
+  std::vector<std::int64_t> sessions;
+  for (std::int64_t s = 0; s < S; ++s) sessions.push_back(session_of(turn, s));
+  std::erase_if(games_,
+                [&](const auto& game) { return std::ranges::find(sessions, game.first) == sessions.end(); });
+  std::vector<Game*> games;
+  for (const auto session : sessions) {
+    auto [game, is_new] =
+        games_.try_emplace(session, Game{model::KvCache(network_->config(), device_), {}, {}, {}});
+    games.push_back(&game->second);
+  }
+  for (const auto& start : turn.starts) {
+    const auto game = games_.find(start.session);
+    graph::require(game != games_.end(), "a game begins for a player who is not in the turn");
+    begin(game->second, start);
+  }
+  return games;
 }
 
 // As if the game had been dreamed up to here.
@@ -137,32 +187,34 @@ void Dreamer::remember(Game& game, const at::Tensor& frame, std::int64_t action)
   game.actions.pop_front();
 }
 
-void Dreamer::rebuild(Game& game, const Moment& moment) const {
+void Dreamer::rebuild(Game& game, const Moment& moment, std::size_t row) const {
   game.stale = false;
   game.guided.reset();
   if (game.unguided) game.unguided->reset();
   if (game.frames.empty()) return;
   const auto T = static_cast<std::int64_t>(game.frames.size());
   const auto frames = at::stack(std::vector<at::Tensor>(game.frames.begin(), game.frames.end())).unsqueeze(0);
-  const auto x = as_committed(from_pixels(frames), moment);  // [1,T,P,D]
+  auto x = from_pixels(frames);  // [1,T,P,D]
+  if (moment.params.commit != "clean")
+    x = renoised(x, moment.level, torch::randn(x.sizes(), moment.random[row]).to(device_));
   const auto t = torch::full({1, T}, moment.level, x.options());
   const auto action = torch::tensor(std::vector<std::int64_t>(game.actions.begin(), game.actions.end()))
                           .unsqueeze(0)
                           .to(device_);
-  std::vector<model::KvCache*> row{&game.guided};
-  network_->prefill(weights_, x, t, action, row);
+  std::vector<model::KvCache*> cache{&game.guided};
+  network_->prefill(weights_, x, t, action, cache);
   if (!game.unguided) return;
-  row[0] = &*game.unguided;
-  network_->prefill(weights_, x, t, at::zeros_like(action), row);
+  cache[0] = &*game.unguided;
+  network_->prefill(weights_, x, t, at::zeros_like(action), cache);
 }
 
-at::Tensor Dreamer::as_committed(const at::Tensor& x, const Moment& moment) const {
-  if (moment.params.commit == "clean") return x;
-  return (1 - moment.level) * x + moment.level * noise(x.sizes(), moment);
-}
-
-at::Tensor Dreamer::noise(at::IntArrayRef sizes, const Moment& moment) const {
-  return torch::randn(sizes, moment.random).to(device_);
+// [S,P,D], row by row, so that nobody's dream depends on who else plays.
+at::Tensor Dreamer::noise(const Moment& moment) const {
+  const auto& sizes = network_->config();
+  std::vector<at::Tensor> rows;
+  for (const auto& random : moment.random)
+    rows.push_back(torch::randn({sizes.patches(), sizes.patch_dim()}, random));
+  return at::stack(rows).to(device_);
 }
 
 // Looks once a second, and loads beside the play: a frame never waits for the disk.
@@ -175,7 +227,7 @@ void Dreamer::follow(const DreamParams& params, const std::string& stage) {
       graph::require(file.config == network_->config(), "its model is another than the one that is playing");
       weights_ = file.parameters.to(device_, at::kFloat);
       path_ = loading_path_;
-      for (auto& game : games_) game.stale = true;
+      for (auto& [session, game] : games_) game.stale = true;
       spdlog::info("now playing {}", path_.generic_string());
     } else if (now - looked_ >= std::chrono::seconds(1)) {
       looked_ = now;

@@ -29,6 +29,7 @@
 #include <filesystem>
 #include <functional>
 #include <future>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -70,7 +71,8 @@ class Dreamer {
   /// Loads the weights.
   void start(const DreamParams& params, const graph::Context& context);
 
-  /// The next frame of every player, [S,1,P,D] on the CPU. Its noise depends on seed and message number alone.
+  /// The next frame of every player, [S,1,P,D] on the CPU. A player's noise depends on seed, turn number
+  /// and session alone. Who is not in the turn is forgotten.
   Patches dream(const DreamParams& params, const Turn& turn, const graph::Context& context,
                 const Solver& solve);
 
@@ -85,8 +87,8 @@ class Dreamer {
   // One frame's choices.
   struct Moment {
     const DreamParams& params;
-    double level;  // of what is committed
-    at::Generator random;
+    double level;                       // of what is committed
+    std::vector<at::Generator> random;  // of each row
     bool guides;
     bool remembers_none;  // guides, with a cache of its own
   };
@@ -94,16 +96,16 @@ class Dreamer {
   at::Tensor to_pixels(const at::Tensor& x) const;
   at::Tensor from_pixels(const at::Tensor& bytes) const;
   void follow(const DreamParams& params, const std::string& stage);
+  std::vector<Game*> seat(const Turn& turn);
   void begin(Game& game, const Start& start) const;
   void remember(Game& game, const at::Tensor& frame, std::int64_t action) const;
-  void rebuild(Game& game, const Moment& moment) const;
-  at::Tensor as_committed(const at::Tensor& x, const Moment& moment) const;
-  at::Tensor noise(at::IntArrayRef sizes, const Moment& moment) const;
+  void rebuild(Game& game, const Moment& moment, std::size_t row) const;
+  at::Tensor noise(const Moment& moment) const;
 
   at::Device device_ = at::kCPU;
   std::optional<model::Mmdit> network_;
   model::Parameters weights_;
-  std::vector<Game> games_;  // one a player
+  std::map<std::int64_t, Game> games_;  // by session
 
   std::filesystem::path path_, loading_path_;
   std::chrono::steady_clock::time_point looked_;

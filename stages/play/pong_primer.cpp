@@ -34,7 +34,7 @@ struct PongPrimer {
         .length = static_cast<int>(n + 1),
         .size = {static_cast<int>(H), static_cast<int>(W)},
         .rendering = params.render == "point" ? pong::Rendering::point : pong::Rendering::area};
-    const auto player = static_cast<std::uint64_t>(start.player);
+    const auto player = static_cast<std::uint64_t>(start.session);
     const auto episode =
         pong::make_episode(pong::mix(params.seed, purpose), pong::mix(player, start.game), sizes);
     start.frames = torch::empty({n, H, W, 3}, torch::kByte);

@@ -2,7 +2,6 @@
 //
 // "30 stay, 60 up" presses nothing for 30 frames and up for 60, and starts over at its end. The tick passes
 // through and leaves after its action, so a frame always answers to its own line of the script.
-#include <sstream>
 #include <tuple>
 
 #include "graph/stage.h"
@@ -18,18 +17,10 @@ struct ScriptedActions {
   };
 
   void start() {
-    std::istringstream lines(params.script);
-    for (std::string line; std::getline(lines, line, ',');) {
-      std::istringstream words(line);
-      std::int64_t frames = 0;
-      std::string word, rest;
-      if (!(words >> frames >> word) || frames < 1 || frames > 1'000'000 || words >> rest)
-        throw graph::Error("script: expected a number of frames and an action, as in '30 up', got '" + line +
-                           "'");
-      length += static_cast<std::uint64_t>(frames);
-      parts.emplace_back(length, action_of(word));
+    for (const auto& [frames, action] : script_of(params.script)) {
+      length += frames;
+      parts.emplace_back(length, action);
     }
-    graph::require(length > 0, "script: empty; expected something like '30 up, 30 down'");
   }
 
   std::tuple<Action, Tick> operator()(const Tick& tick, const graph::Context& context) const {

@@ -1,6 +1,9 @@
 // video_file: writes frames to a video.
 //
-// The file has its name only when it is complete; until then it ends in .part.mp4.
+//   .mp4   MPEG-4, large pixels: to look at
+//   .mkv   FFV1, a lossless code, in BGR: each pixel is the one that was dreamed
+//
+// The file has its name only when it is complete; until then it ends in .part.mp4 or .part.mkv.
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
@@ -8,6 +11,7 @@
 
 #include "graph/stage.h"
 #include "stages/play/image.h"
+#include "stages/play/rows.h"
 #include "stages/types.h"
 
 namespace stages {
@@ -17,7 +21,8 @@ struct VideoFile {
   struct Params {
     std::string path;
     double rate = 30;
-    int scale = 16;
+    int scale = 0;
+    std::int64_t session = -1, frames = 0;
   };
 
   void start(const graph::Context& context) {
@@ -26,19 +31,37 @@ struct VideoFile {
       graph::require(context.run != nullptr, "video_file needs a path");
       path = context.run->folder() / "video.mp4";
     }
-    graph::require(path.extension() == ".mp4", "path: expected a name that ends in .mp4");
+    lossless = path.extension() == ".mkv";
+    graph::require(lossless || path.extension() == ".mp4",
+                   "path: expected a name that ends in .mp4, or in .mkv for a video without loss");
     if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
     part = path;
-    part.replace_extension(".part.mp4");
+    part.replace_extension(".part" + path.extension().string());
   }
 
-  void operator()(const Frame& frame) {
-    const auto image = to_image(frame, params.scale);
-    if (!writer.isOpened() &&
-        !writer.open(part.string(), cv::VideoWriter::fourcc('m', 'p', '4', 'v'), params.rate, image.size()))
-      throw graph::Error("cannot write " + part.generic_string());
+  void operator()(const Frame& all, const graph::Context& context) {
+    if (params.frames > 0 && frames == params.frames) return;
+    const auto frame = params.session < 0 ? std::optional(all) : of_session(all, params.session);
+    if (!frame) return;
+    const auto image = to_image(*frame, params.scale > 0 ? params.scale : lossless ? 1 : 16);
+    if (!writer.isOpened()) open(image.size());
+    if (image.size() != size)
+      throw graph::Error(fmt::format("{} players now, and a video keeps its size; choose one with session: N",
+                                     frame->pixels.size(0)));
     writer.write(image);
-    ++frames;
+    if (++frames == params.frames) context.stop();
+  }
+
+  void open(cv::Size first) {
+    size = first;
+    // OpenCV would leave the last row or column out.
+    if (size.width % 2 != 0 || size.height % 2 != 0)
+      throw graph::Error(fmt::format("a video of {} x {} pixels: expected even numbers; set an even scale",
+                                     size.width, size.height));
+    const int code =
+        lossless ? cv::VideoWriter::fourcc('F', 'F', 'V', '1') : cv::VideoWriter::fourcc('m', 'p', '4', 'v');
+    if (!writer.open(part.string(), code, params.rate, size))
+      throw graph::Error("cannot write " + part.generic_string());
   }
 
   void finish() {
@@ -56,7 +79,9 @@ struct VideoFile {
 
   Params params;
   std::filesystem::path path, part;
+  bool lossless = false;
   cv::VideoWriter writer;
+  cv::Size size;
   std::int64_t frames = 0;
 };
 
@@ -65,10 +90,13 @@ const bool registered =
     graph::Stage<VideoFile>("video_file")
         .summary("write frames to a video")
         .in("frame", "pixels [S,H,W,C] uint8")
-        .param("path", &P::path, "where, *.mp4; empty: video.mp4 in the run's folder")
+        .param("path", &P::path, "where, *.mp4, or *.mkv without loss; empty: video.mp4 in the run's folder")
         .param("rate", &P::rate, "frames in a second of the video", graph::between(1, 1000))
         .unit("Hz")
-        .param("scale", &P::scale, "video pixels for one of the frame", graph::between(1, 100))
+        .param("scale", &P::scale, "video pixels for one of the frame; 0: 16 for mp4, 1 for mkv",
+               graph::between(0, 100))
+        .param("session", &P::session, "of the player to be seen; -1: all, side by side", graph::at_least(-1))
+        .param("frames", &P::frames, "after which the run is stopped; 0: all that come", graph::at_least(0))
         .on(graph::Executor::thread)
         .writes()
         .add();

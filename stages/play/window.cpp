@@ -20,6 +20,7 @@
 #include "stages/play/actions.h"
 #include "stages/play/image.h"
 #include "stages/play/keyboard.h"
+#include "stages/play/rows.h"
 #include "stages/types.h"
 
 namespace stages {
@@ -30,6 +31,7 @@ struct Window {
     std::string title = "worldline";
     int scale = 20;
     std::string controls;
+    std::int64_t session = -1;
     std::map<std::string, std::string> keys{{"Up", "up"}, {"w", "up"}, {"Down", "down"}, {"s", "down"}};
   };
   using Time = std::chrono::steady_clock;
@@ -54,7 +56,7 @@ struct Window {
   void operator()(const Frame& frame, const graph::Context& context) {
     shown.push_back(Time::now());
     while (shown.back() - shown.front() > std::chrono::seconds(1)) shown.pop_front();
-    newest = frame;
+    newest = params.session < 0 ? frame : of_session(frame, params.session);
     if (!closed()) draw(context);  // showing it would open another window
   }
 
@@ -164,6 +166,7 @@ const bool registered =
         .param("title", &P::title, "of the window")
         .param("scale", &P::scale, "screen pixels for one of the frame, at first", graph::between(1, 100))
         .param("controls", &P::controls, "the stage whose guidance and steps the keys change; empty: none")
+        .param("session", &P::session, "of the player who is shown; -1: all, side by side")
         .param("keys", &P::keys, "what each key does while it is held: stay, up, down or a number")
         .on(graph::Executor::main)
         .add();

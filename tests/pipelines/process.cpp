@@ -17,7 +17,18 @@ namespace tests {
 
 using Clock = std::chrono::steady_clock;
 
+namespace {
+
+// Named endpoints lie below it: those of tests must not meet those of a game that is played meanwhile.
+const Folder& runtime_folder() {
+  static const Folder folder;
+  return folder;
+}
+
+}  // namespace
+
 Process::Process(std::vector<std::string> arguments) {
+  setenv("XDG_RUNTIME_DIR", runtime_folder().string().c_str(), 1);
   char name[] = "/tmp/worldline-test-XXXXXX";
   const int log = mkstemp(name);
   if (log < 0) throw std::runtime_error("cannot make a log file");

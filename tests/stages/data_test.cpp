@@ -95,7 +95,8 @@ TEST(PongClips, BackgroundZeroGoesThroughAllStagesAndBack) {
   EXPECT_GT((clip.frames == 0).sum().item<std::int64_t>(), clip.frames.numel() / 2);
   const auto patches = *Harness("patchify", "{}", "{model: {patch_size: 6}}").run<Patches>(0, clip);
   const auto back = *Harness("unpatchify").run<Clip>(0, patches);
-  const auto frame = *Harness("encode_frame").run<stages::Frame>(0, back);
+  const auto frame =
+      *Harness("encode_frame").run<stages::Frame>(0, back, stages::Turn{back.action.squeeze(1)});
   const auto episode = pong::make_episode(1, 1, {.length = 2, .rendering = pong::Rendering::point});
   const auto pixels = frame.pixels[1].contiguous();
   EXPECT_TRUE(std::equal(pixels.data_ptr<std::uint8_t>(), pixels.data_ptr<std::uint8_t>() + 24 * 24 * 3,

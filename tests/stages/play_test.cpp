@@ -66,6 +66,7 @@ TEST(Clock, EndsWhenAskedToStop) {
 
 TEST(Players, StayUntilTheyPressAndHoldWhatTheyPress) {
   Harness players("players");
+  players.start();
   const auto action = [&](std::uint64_t n, std::vector<Action> pressed) {
     return players.run<Turn>(n, Tick{}, Gathered<Action>{pressed})->action[0].item<std::int64_t>();
   };
@@ -78,6 +79,7 @@ TEST(Players, StayUntilTheyPressAndHoldWhatTheyPress) {
 
 TEST(Players, APressThatIsOverBeforeTheTickCountsForOneFrame) {
   Harness players("players");
+  players.start();
   const auto action = [&](std::uint64_t n, std::vector<Action> pressed) {
     return players.run<Turn>(n, Tick{}, Gathered<Action>{pressed})->action[0].item<std::int64_t>();
   };
@@ -87,6 +89,7 @@ TEST(Players, APressThatIsOverBeforeTheTickCountsForOneFrame) {
 
 TEST(Players, BeginAGameAtTheFirstTickAndAtEveryRestart) {
   Harness players("players");
+  players.start();
   const auto starts = [&](std::uint64_t n, std::vector<Action> pressed) {
     return players.run<Turn>(n, Tick{}, Gathered<Action>{pressed})->starts;
   };
@@ -99,6 +102,7 @@ TEST(Players, BeginAGameAtTheFirstTickAndAtEveryRestart) {
 
 TEST(Players, WhilePausedNoTickPasses) {
   Harness players("players");
+  players.start();
   const auto run = [&](std::uint64_t n, std::vector<Action> pressed) {
     return players.run<Turn>(n, Tick{}, Gathered<Action>{pressed});
   };
@@ -113,10 +117,61 @@ TEST(Players, WhilePausedNoTickPasses) {
   EXPECT_TRUE(run(5, {restart}));
 }
 
+TEST(Players, EachHasAGameAndAnActionOfTheirOwn) {
+  Harness players("players", "{}", "{local: false}");
+  players.start();
+  const auto run = [&](std::uint64_t n, std::vector<Action> wanted) {
+    return players.run<Turn>(n, Tick{}, Gathered<Action>{wanted});
+  };
+  const auto join = [](std::int64_t session, std::int64_t game = -1) {
+    return Action{.kind = Action::Kind::restart, .session = session, .game = game};
+  };
+  const auto leave = [](std::int64_t session) {
+    return Action{.kind = Action::Kind::leave, .session = session};
+  };
+  EXPECT_FALSE(run(0, {}));
+  // Who is not in cannot act.
+  EXPECT_FALSE(run(1, {{.action = 3, .session = 5}}));
+  const auto two = run(2, {join(4), join(2, 77), {.action = 3, .session = 4, .act = 9, .arrived_ns = 8}});
+  ASSERT_TRUE(two);
+  EXPECT_EQ(two->number, 2u);
+  EXPECT_TRUE(two->action.equal(torch::tensor({1, 3})));
+  ASSERT_EQ(two->players.size(), 2u);
+  EXPECT_EQ(two->players[0].session, 2);
+  EXPECT_EQ(two->players[1].session, 4);
+  EXPECT_EQ(two->players[1].act, 9);
+  EXPECT_EQ(two->players[1].arrived_ns, 8);
+  ASSERT_EQ(two->starts.size(), 2u);
+  EXPECT_EQ(two->starts[0].game, 77u);
+  EXPECT_EQ(two->starts[1].game, 0u);
+  const auto one = run(3, {leave(2)});
+  ASSERT_TRUE(one);
+  EXPECT_TRUE(one->action.equal(torch::tensor({3})));
+  // The last one's leave is seen once.
+  const auto none = run(4, {leave(4)});
+  ASSERT_TRUE(none);
+  EXPECT_EQ(none->action.numel(), 0);
+  EXPECT_FALSE(run(5, {}));
+}
+
+TEST(Players, AFrameNamesTheCommandThatChoseItsAction) {
+  Harness players("players");
+  players.start();
+  const auto turn = [&](std::uint64_t n, std::vector<Action> wanted) {
+    return *players.run<Turn>(n, Tick{}, Gathered<Action>{wanted});
+  };
+  const auto tapped = turn(0, {{.action = 2, .act = 1}, {.action = 1, .act = 2}});
+  EXPECT_EQ(tapped.action.item<std::int64_t>(), 2);
+  EXPECT_EQ(tapped.players[0].act, 1);
+  const auto after = turn(1, {});
+  EXPECT_EQ(after.action.item<std::int64_t>(), 1);
+  EXPECT_EQ(after.players[0].act, 2);
+}
+
 TEST(PongPrimer, BeginsGamesWithTheirOwnSimulatorFrames) {
   Harness primer("pong_primer", "{frames: 5, height: 12, width: 18}");
   const auto prime = [&](std::uint64_t game) {
-    Turn turn{torch::ones({1}, torch::kLong), {{.player = 0, .game = game}}};
+    Turn turn{torch::ones({1}, torch::kLong), {{.session = 0, .game = game}}};
     return primer.run<Turn>(game, turn)->starts.at(0);
   };
   const auto first = prime(0), second = prime(1);
@@ -161,7 +216,7 @@ class EulerDenoiser : public testing::Test {
                    "{seed: 5, device: cpu}");
   }
   static at::Tensor dream(Harness& denoiser, std::uint64_t n, std::int64_t action = 1) {
-    return denoiser.run<Patches>(n, Turn{torch::full({1}, action, torch::kLong)})->x;
+    return denoiser.run<Patches>(n, Turn{torch::full({1}, action, torch::kLong), {}, {}, n})->x;
   }
 
   RunStub run;
@@ -246,9 +301,11 @@ TEST_F(EulerDenoiser, AGameThatBeginsWithFramesIsTheGameThatDreamedThem) {
     const auto values = model::unpatchify(at::cat(frames, 1), 24, 24, 6)[0];  // [3,C,H,W]
     const stages::Start start{.frames = stages::to_bytes(values.permute({0, 2, 3, 1}), Background::linear),
                               .action = torch::full({3}, 2, torch::kLong)};
-    const auto primed = two.run<Patches>(3, Turn{torch::full({1}, 3, torch::kLong), {start}})->x;
+    const auto primed = two.run<Patches>(3, Turn{torch::full({1}, 3, torch::kLong), {start}, {}, 3})->x;
     const auto dreamed = dream(one, 3, 3);
-    EXPECT_TRUE(primed.allclose(dreamed, 1e-4, 0.5 / 127.5)) << params << (primed - dreamed).abs().max();
+    // One pass or three differ in the last digit, which may tip a number into the next shade.
+    EXPECT_TRUE(primed.allclose(dreamed, 1e-4, 1 / 127.0)) << params << (primed - dreamed).abs().max();
+    EXPECT_LE(primed.ne(dreamed).sum().item<int>(), 3) << params;
     // A game that began with nothing is another.
     auto three = make(params);
     three.start();
@@ -299,7 +356,7 @@ TEST_F(EulerDenoiser, GuidanceMayChangeWhileTheGameGoesOn) {
   Remembered past;
   for (std::uint64_t n = 0; n < 3; ++n) past.add(dream(game, n, 2), 2);
   game.set("guidance", "2");
-  const Turn turn{torch::full({1}, 3, torch::kLong), {past.start()}};
+  const Turn turn{torch::full({1}, 3, torch::kLong), {past.start()}, {}, 3};
   EXPECT_TRUE(dream(game, 3, 3).equal(guided.run<Patches>(3, turn)->x));
 }
 
@@ -323,7 +380,7 @@ TEST_F(EulerDenoiser, ASharedGuidanceCacheKeepsWhatThePlayerDid) {
   Remembered past;
   for (std::uint64_t n = 0; n < 3; ++n) past.add(dream(game, n, 2), 2);
   game.set("guidance", "1");
-  const Turn turn{torch::full({1}, 3, torch::kLong), {past.start()}};
+  const Turn turn{torch::full({1}, 3, torch::kLong), {past.start()}, {}, 3};
   const auto primed = plain.run<Patches>(3, turn)->x, dreamed = dream(game, 3, 3);
   EXPECT_TRUE(primed.allclose(dreamed, 1e-4, 0.5 / 127.5)) << (primed - dreamed).abs().max();
 }
@@ -363,13 +420,41 @@ TEST_F(EulerDenoiser, FollowsTheNewestWeightsOfItsRun) {
       // The new weights remember the frames that the old ones dreamed.
       auto fresh = follower("");
       fresh.start();
-      EXPECT_TRUE(x.equal(fresh.run<Patches>(n, Turn{torch::ones({1}, torch::kLong), {past.start()}})->x));
+      EXPECT_TRUE(
+          x.equal(fresh.run<Patches>(n, Turn{torch::ones({1}, torch::kLong), {past.start()}, {}, n})->x));
       return;
     }
     past.add(x, 1);
     std::this_thread::sleep_for(std::chrono::milliseconds(10));
   }
   FAIL() << "the new weights did not come";
+}
+
+TEST_F(EulerDenoiser, PlayersComeAndGoWithoutAChangeToTheOthers) {
+  const auto turn = [](std::vector<std::int64_t> sessions, std::uint64_t n) {
+    Turn made{.number = n};
+    std::vector<std::int64_t> action;
+    for (const auto session : sessions) {
+      made.players.push_back({session});
+      action.push_back(2);
+    }
+    made.action = torch::tensor(action, torch::kLong);
+    return made;
+  };
+  auto crowd = make(", steps: 1, commit: last_step"), pair = make(", steps: 1, commit: last_step");
+  crowd.start();
+  pair.start();
+  for (std::uint64_t n = 0; n < 3; ++n) {
+    crowd.run<Patches>(n, turn({3, 5, 8}, n));
+    pair.run<Patches>(n, turn({3, 8}, n));
+  }
+  const auto x = crowd.run<Patches>(3, turn({3, 8}, 3))->x, y = pair.run<Patches>(3, turn({3, 8}, 3))->x;
+  EXPECT_TRUE(x.allclose(y, 1e-4, 1e-5)) << (x - y).abs().max();
+  EXPECT_EQ(crowd.run<Patches>(4, turn({}, 4))->x.size(0), 0);
+  // Who comes back begins anew.
+  auto fresh = make(", steps: 1, commit: last_step");
+  fresh.start();
+  EXPECT_TRUE(crowd.run<Patches>(5, turn({3}, 5))->x.equal(fresh.run<Patches>(5, turn({3}, 5))->x));
 }
 
 TEST_F(EulerDenoiser, OnlyARunCanBeFollowed) {
@@ -408,9 +493,13 @@ TEST(FindCheckpoint, TakesTheNewestOfARunFolder) {
 
 TEST(EncodeFrame, GivesBytesWithTheColoursLast) {
   const auto values = torch::rand({2, 1, 3, 4, 5}) * 2.2 - 1.1;
-  const auto frame = *Harness("encode_frame").run<Frame>(0, Clip{values, torch::ones({2, 1}, torch::kLong)});
+  const auto frame = *Harness("encode_frame")
+                          .run<Frame>(0, Clip{values, torch::ones({2, 1}, torch::kLong)},
+                                      Turn{torch::tensor({1, 2}), {}, {{7}, {9}}, 3});
   EXPECT_EQ(frame.pixels.sizes(), (std::vector<std::int64_t>{2, 4, 5, 3}));
-  EXPECT_EQ(frame.action.sizes(), (std::vector<std::int64_t>{2}));
+  EXPECT_TRUE(frame.action.equal(torch::tensor({1, 2})));
+  EXPECT_EQ(frame.players.at(1).session, 9);
+  EXPECT_EQ(frame.number, 3u);
   EXPECT_EQ(frame.pixels[1][2][3][0].item<int>(),
             stages::to_bytes(values[1][0][0][2][3], Background::linear).item<int>());
 }

@@ -73,12 +73,17 @@ std::vector<Any> nouns() {
       Any::of(Tick{std::numeric_limits<std::uint64_t>::max()}),
       Any::of(Action{-1, Action::Kind::pause}),
       Any::of(Turn{actions({5}),
-                   {{.player = 1,
+                   {{.session = 1,
                      .game = 7,
                      .frames = torch::ones({2, 3, 3, 3}, torch::kByte),
                      .action = actions({2})},
-                    {.player = 4, .game = 0}}}),
-      Any::of(Frame{torch::randint(0, 256, {1, 4, 4, 3}, torch::kByte), actions({1})}),
+                    {.session = 4, .game = 0}},
+                   {{1, 2, 3}, {4}},
+                   9}),
+      Any::of(Frame{torch::randint(0, 256, {1, 4, 4, 3}, torch::kByte), actions({1}), {{-1, 5, 6}}, 7}),
+      Any::of(View{torch::randint(0, 256, {4, 4, 3}, torch::kByte), 1, 2, 3, 4, 5}),
+      Any::of(Hello{{{"frames", "frames.frame"}, {"", ""}}, "stages: {}"}),
+      Any::of(End{}),
   };
 }
 
@@ -93,6 +98,10 @@ struct Memory {
     for (const auto size : tensor.sizes()) text += "," + std::to_string(size);
     const auto plain = tensor.contiguous();
     text.append(static_cast<const char*>(plain.data_ptr()), plain.nbytes());
+    return *this;
+  }
+  Memory& operator()(const char* name, const std::string& value) {
+    text += std::string(name) + ":" + value + ";";
     return *this;
   }
   template <class T>
@@ -142,21 +151,23 @@ TEST(Pack, KnowsEveryTypeOfNumber) {
 
 TEST(Pack, HasTheFormThatItsHeaderDescribes) {
   const auto packed = stages::pack(
-      Any::of(stages::Frame{torch::full({1, 2}, 7, torch::kByte), torch::ones({1}, torch::kLong)}));
-  EXPECT_EQ(packed.type, "Frame");
-  EXPECT_EQ(packed.fields, std::string("\x82\xa6pixels\x82\xa5"
+      Any::of(stages::Episode{torch::full({1, 2}, 7, torch::kByte), torch::ones({1}, torch::kLong), {}}));
+  EXPECT_EQ(packed.type, "Episode");
+  EXPECT_EQ(packed.fields, std::string("\x83\xa6"
+                                       "frames\x82\xa5"
                                        "dtype\xa5uint8\xa5shape\x92\x01\x02"
                                        "\xa6"
                                        "action\x82\xa5"
-                                       "dtype\xa5int64\xa5shape\x91\x01"));
+                                       "dtype\xa5int64\xa5shape\x91\x01\xa6"
+                                       "reward\xc0"));
   EXPECT_EQ(packed.payload, std::string("\x07\x07\x01\0\0\0\0\0\0\0", 10));
 }
 
 TEST(Pack, RefusesWhatDoesNotTravel) {
   EXPECT_EQ(complaint([] { stages::pack(Any::of(stages::Snapshot{})); }),
-            "Snapshot cannot be recorded or sent; expected one of Action, Clip, Episode, Frame, "
-            "NoisyPatches, Patches, "
-            "Report, Tick, Turn");
+            "Snapshot cannot be recorded or sent; expected one of Action, Clip, End, Episode, "
+            "Frame, Hello, NoisyPatches, Patches, "
+            "Report, Tick, Turn, View");
   expect_in(complaint([] { stages::pack(Any::of(3)); }), "int cannot be recorded");
   expect_in(complaint([] { stages::unpack("Snapshot", "\x80", ""); }), "its type is not known here");
 }
@@ -192,7 +203,7 @@ TEST(Unpack, GivesAValueOrALineForEveryFlippedBit) {
 
 TEST(Unpack, TakesNoMemoryForWhatIsOnlyAnnounced) {
   const auto turn = [](const std::string& tensor) {
-    return "\x82\xa6starts\x90\xa6"
+    return "\x84\xa6starts\x90\xa7players\x90\xa6number\x01\xa6"
            "action" +
            tensor;
   };
@@ -222,7 +233,7 @@ TEST(Unpack, TakesNoMemoryForWhatIsOnlyAnnounced) {
                   "abc"),
             "not one msgpack map");
   expect_in(wrong("\x80"), "Turn: field 'action': missing");
-  expect_in(wrong("\x83\xa6starts\x90\xa6"
+  expect_in(wrong("\x85\xa6starts\x90\xa7players\x90\xa6number\x01\xa6"
                   "action" +
                   tensor("\x91\x08") + "\xa3new\x01"),
             "fields that are not known");

@@ -35,18 +35,19 @@ class RunStub : public graph::Run {
   double elapsed() const override { return seconds; }
   const std::filesystem::path& folder() const override { return folder_; }
   void set(const std::string& stage, const std::string& key, const std::string& value) override {
-    live[stage + "." + key] = value;
+    values[stage + "." + key] = value;
   }
   std::string get(const std::string& stage, const std::string& key) const override {
-    return live.at(stage + "." + key);
+    return values.at(stage + "." + key);
   }
+  std::map<std::string, std::string> live() const override { return values; }
   std::string pipeline() const override { return "stages: {}\n"; }
   std::vector<graph::EdgeReport> edges_into(const std::string&) const override { return edges; }
 
   std::uint64_t length = 100, first_number = 0;
   double seconds = 0;
   bool broken = false;
-  std::map<std::string, std::string> live;  // "stage.parameter"
+  std::map<std::string, std::string> values;  // "stage.parameter"
   std::vector<graph::EdgeReport> edges;
 
  private:

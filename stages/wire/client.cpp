@@ -1,0 +1,59 @@
+// client: a socket of its own, and answers matched by id.
+#include "stages/wire/client.h"
+
+#include <zmq.hpp>
+
+#include "graph/error.h"
+
+namespace stages {
+
+using Json = nlohmann::json;
+
+struct Client::Socket {
+  zmq::context_t context{1};
+  zmq::socket_t socket{context, zmq::socket_type::dealer};
+};
+
+Client::Client(const std::string& endpoint, const ConnectKeys& keys)
+    : endpoint_(endpoint), socket_(std::make_unique<Socket>()) {
+  auto& socket = socket_->socket;
+  socket.set(zmq::sockopt::linger, 200);
+  socket.set(zmq::sockopt::maxmsgsize, std::int64_t{1} << 20);
+  use_keys(socket, keys);
+  try {
+    socket.connect(to_connect(endpoint));
+  } catch (const zmq::error_t& error) {
+    throw graph::Error("endpoint '" + endpoint + "': " + error.what());
+  }
+}
+
+Client::~Client() = default;
+
+Json Client::ask(Json command, std::chrono::milliseconds patience) {
+  const auto id = ++last_id_;
+  command["version"] = 1;
+  command["id"] = id;
+  const auto bytes = Json::to_msgpack(command);
+  auto& socket = socket_->socket;
+  socket.send(zmq::buffer(bytes), zmq::send_flags::dontwait);
+  const auto deadline = std::chrono::steady_clock::now() + patience;
+  for (auto left = patience; left.count() > 0; left = std::chrono::duration_cast<std::chrono::milliseconds>(
+                                                   deadline - std::chrono::steady_clock::now())) {
+    socket.set(zmq::sockopt::rcvtimeo, static_cast<int>(left.count()));
+    zmq::message_t message;
+    if (!socket.recv(message)) break;
+    const auto* data = message.data<std::uint8_t>();
+    const auto answer = Json::from_msgpack(data, data + message.size(), true, false);
+    if (!answer.is_object() || answer.value("id", Json()) != id) continue;  // an event, or an answer too late
+    if (answer.contains("ok")) return answer["ok"];
+    throw graph::Error(answer.contains("error") && answer["error"].is_string()
+                           ? answer["error"].get<std::string>()
+                           : "an answer that is none");
+  }
+  throw graph::Error(
+      "endpoint '" + endpoint_ +
+      "': no answer; expected a pipeline that runs, with a stage `control` there (and keys, where it "
+      "asks for them)");
+}
+
+}  // namespace stages

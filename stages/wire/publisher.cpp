@@ -1,0 +1,108 @@
+// publisher: XPUB, so that it knows who listens, and to what.
+#include "stages/wire/publisher.h"
+
+#include <algorithm>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <set>
+
+#include "stages/wire/loop.h"
+#include "stages/wire/message.h"
+
+namespace stages {
+namespace {
+
+constexpr std::string_view hello_topic("hello\0", 6);
+constexpr std::size_t longest_prefix = 256, most_prefixes = 65536;
+
+class XPublisher final : public Publisher, Served {
+ public:
+  XPublisher(const std::string& endpoint, const BindKeys& keys)
+      : loop_(Loop::shared()), socket_(loop_->make_socket(zmq::socket_type::xpub)) {
+    socket_.set(zmq::sockopt::xpub_verbose, true);  // each newcomer is told hello
+    endpoint_ = loop_->bind(socket_, endpoint, keys);
+    loop_->add(this);
+  }
+  ~XPublisher() override {
+    loop_->remove(this);
+    flush();
+  }
+
+  // ZeroMQ filters by prefix, so a reader's prefix may be shorter than the topic, or go on into what follows it.
+  bool is_heard(std::string_view topic) const override {
+    const std::lock_guard lock(mutex_);
+    return std::ranges::any_of(wanted_, [&](const std::string& prefix) {
+      const auto shared = std::min(prefix.size(), topic.size());
+      return topic.substr(0, shared) == std::string_view(prefix).substr(0, shared) &&
+             (prefix.size() <= topic.size() || prefix[topic.size()] == '\0');
+    });
+  }
+
+  void send(std::string message) override {
+    {
+      const std::lock_guard lock(mutex_);
+      waiting_.push_back(std::move(message));
+      if (waiting_.size() > queued_messages) waiting_.pop_front();
+    }
+    loop_->ring();
+  }
+
+  void announce(const Tap& tap, const std::string& pipeline) override {
+    const std::lock_guard lock(mutex_);
+    hello_.taps.push_back(tap);
+    hello_.pipeline = pipeline;
+  }
+
+  std::string endpoint() const override { return endpoint_; }
+
+ private:
+  zmq::socket_t& socket() override { return socket_; }
+
+  // 1 and the prefix when somebody begins to want it, 0 and the prefix when the last one does not any more.
+  void received(std::vector<zmq::message_t> frames) override {
+    const auto text = frames[0].to_string_view();
+    if (text.empty() || text.size() > longest_prefix) return;
+    const auto prefix = text.substr(1);
+    const std::lock_guard lock(mutex_);
+    if (text[0] == 1 && wanted_.size() < most_prefixes) wanted_.emplace(prefix);
+    if (text[0] == 0) wanted_.erase(std::string(prefix));
+    if (text[0] != 1 || prefix.empty() || !hello_topic.starts_with(prefix)) return;
+    WireMessage hello{.topic = "hello", .run_id = run_id(), .seq = hellos_++, .t_ns = unix_ns()};
+    hello.noun = pack(graph::Any::of(hello_));
+    waiting_.push_back(encode(hello));
+    loop_->ring();
+  }
+
+  void flush() override {
+    std::deque<std::string> out;
+    {
+      const std::lock_guard lock(mutex_);
+      out.swap(waiting_);
+    }
+    for (const auto& each : out) socket_.send(zmq::buffer(each), zmq::send_flags::dontwait);
+  }
+
+  std::shared_ptr<Loop> loop_;
+  zmq::socket_t socket_;
+  std::string endpoint_;
+  mutable std::mutex mutex_;
+  std::deque<std::string> waiting_;
+  std::set<std::string> wanted_;  // prefixes of messages
+  Hello hello_;
+  std::uint64_t hellos_ = 0;
+};
+
+}  // namespace
+
+std::shared_ptr<Publisher> publish_at(const std::string& endpoint, const BindKeys& keys) {
+  static std::mutex mutex;
+  static std::map<std::string, std::weak_ptr<Publisher>> all;
+  const std::lock_guard lock(mutex);
+  if (auto there = all[endpoint].lock()) return there;
+  auto made = std::make_shared<XPublisher>(endpoint, keys);
+  all[endpoint] = made;
+  return made;
+}
+
+}  // namespace stages

@@ -1,0 +1,33 @@
+// publisher: the sending end of taps.
+#pragma once
+
+#include <cstddef>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "stages/types.h"
+#include "stages/wire/endpoint.h"
+
+namespace stages {
+
+/// A bound XPUB socket. What a slow reader cannot take is dropped, for this reader alone, and shows as a gap in
+/// `seq`. Any thread.
+class Publisher {
+ public:
+  virtual ~Publisher() = default;
+  /// Whether somebody wants messages of this topic: if not, there is no use in making one.
+  virtual bool is_heard(std::string_view topic) const = 0;
+  /// Sends bytes that begin with their topic. Never waits.
+  virtual void send(std::string message) = 0;
+  /// Names a tap in the Hello that newcomers are sent, and the pipeline that it is of.
+  virtual void announce(const Tap& tap, const std::string& pipeline) = 0;
+  /// Where others connect, as ZeroMQ writes it.
+  virtual std::string endpoint() const = 0;
+};
+
+/// The publisher bound there; taps of one pipeline share it. Throws graph::Error when the endpoint is no such, or taken
+/// by another process.
+std::shared_ptr<Publisher> publish_at(const std::string& endpoint, const BindKeys& keys);
+
+}  // namespace stages

@@ -1,0 +1,69 @@
+// subscription: SUB on the loop, a queue, and whoever waits at it.
+#include "stages/wire/subscription.h"
+
+#include <condition_variable>
+#include <deque>
+#include <mutex>
+
+#include "stages/wire/loop.h"
+#include "stages/wire/message.h"
+
+namespace stages {
+namespace {
+
+class Subscriber final : public Subscription, Served {
+ public:
+  Subscriber(const std::string& endpoint, const std::vector<std::string>& prefixes, const ConnectKeys& keys)
+      : loop_(Loop::shared()), socket_(loop_->make_socket(zmq::socket_type::sub)) {
+    for (const auto& prefix : prefixes) socket_.set(zmq::sockopt::subscribe, prefix);
+    loop_->connect(socket_, endpoint, keys);
+    loop_->add(this);
+  }
+  ~Subscriber() override { loop_->remove(this); }
+
+  std::optional<std::string> next(std::stop_token stop, std::chrono::milliseconds patience) override {
+    std::unique_lock lock(mutex_);
+    came_.wait_for(lock, stop, patience, [&] { return !waiting_.empty(); });
+    if (waiting_.empty()) return std::nullopt;
+    auto oldest = std::move(waiting_.front());
+    waiting_.pop_front();
+    return oldest;
+  }
+
+ private:
+  zmq::socket_t& socket() override { return socket_; }
+
+  void received(std::vector<zmq::message_t> frames) override {
+    {
+      const std::lock_guard lock(mutex_);
+      waiting_.push_back(frames[0].to_string());
+      if (waiting_.size() > queued_messages) waiting_.pop_front();
+    }
+    came_.notify_one();
+  }
+
+  std::shared_ptr<Loop> loop_;
+  zmq::socket_t socket_;
+  std::mutex mutex_;
+  std::condition_variable_any came_;
+  std::deque<std::string> waiting_;
+};
+
+}  // namespace
+
+std::unique_ptr<Subscription> subscribe_to(const std::string& endpoint,
+                                           const std::vector<std::string>& prefixes,
+                                           const ConnectKeys& keys) {
+  return std::make_unique<Subscriber>(endpoint, prefixes, keys);
+}
+
+std::optional<Hello> hello_of(const std::string& endpoint, const ConnectKeys& keys,
+                              std::chrono::milliseconds patience) {
+  const auto subscription = subscribe_to(endpoint, {std::string("hello\0", 6)}, keys);
+  const auto bytes = subscription->next({}, patience);
+  if (!bytes) return std::nullopt;
+  const auto message = decode(*bytes);
+  return unpack(message.noun.type, message.noun.fields, message.noun.payload).as<Hello>();
+}
+
+}  // namespace stages

@@ -1,0 +1,34 @@
+// subscription: the receiving end of taps.
+#pragma once
+
+#include <chrono>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "stages/types.h"
+#include "stages/wire/endpoint.h"
+
+namespace stages {
+
+/// A connected SUB socket. Bytes come from strangers. What is not fetched in time is dropped, oldest first, and shows as
+/// a gap in `seq`. Any thread.
+class Subscription {
+ public:
+  virtual ~Subscription() = default;
+  /// The next message; nothing when none came in time or `stop` was asked for.
+  virtual std::optional<std::string> next(std::stop_token stop, std::chrono::milliseconds patience) = 0;
+};
+
+/// To all messages that begin with one of the prefixes: "frames/" or, for one topic alone, its name and a zero byte.
+/// Connects when somebody is there, now or later. Throws graph::Error.
+std::unique_ptr<Subscription> subscribe_to(const std::string& endpoint,
+                                           const std::vector<std::string>& prefixes, const ConnectKeys& keys);
+
+/// What there is to hear at an endpoint; nothing when nobody answered in time.
+std::optional<Hello> hello_of(const std::string& endpoint, const ConnectKeys& keys,
+                              std::chrono::milliseconds patience);
+
+}  // namespace stages

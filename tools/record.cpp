@@ -1,0 +1,148 @@
+// record: writes a game that another process plays into a folder that can be trained from and dreamed again, or into
+// a video.
+#include <spdlog/spdlog.h>
+
+#include <algorithm>
+#include <fstream>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "stages/whole_file.h"
+#include "stages/wire/subscription.h"
+#include "tools/out.h"
+#include "tools/request.h"
+#include "tools/run_pipeline.h"
+#include "tools/verbs.h"
+
+namespace tools {
+namespace {
+
+namespace fs = std::filesystem;
+using Json = nlohmann::ordered_json;
+
+struct Options {
+  std::string endpoint;
+  fs::path out;
+  std::int64_t session = -1, frames = 0;
+  bool allow_gaps = false;
+  stages::ConnectKeys keys;
+};
+
+std::string edge_of(const stages::Hello& hello, const std::string& topic, const std::string& endpoint) {
+  std::vector<std::string> topics;
+  for (const auto& tap : hello.taps) {
+    if (tap.topic == topic) return tap.edge;
+    topics.push_back(tap.topic);
+  }
+  throw graph::Error(endpoint + " has no tap '" + topic + "', which a recording is made of (it has " +
+                     graph::join(topics) + "); add {edge: …, topic: " + topic +
+                     "} to the `taps:` of its pipeline");
+}
+
+graph::Pipeline load(const Options& options) {
+  const bool video = is_video(options.out);
+  graph::Request request{.file =
+                             project_file(video ? "pipelines/record_video.yaml" : "pipelines/record.yaml")};
+  // JSON's quoted text is YAML's too.
+  const auto set = [&](const std::string& key, const Json& value) {
+    request.overrides.push_back(key + "=" + value.dump());
+  };
+  set("endpoint", options.endpoint);
+  if (!options.keys.key.empty()) {
+    set("key", options.keys.key);
+    set("server", options.keys.server);
+  }
+  set("frames.session", options.session);
+  set(video ? "game.path" : "game.folder", options.out.string());
+  set("game.frames", options.frames);
+  return graph::load(request);
+}
+
+graph::StageCounts counts_of(const graph::Telemetry& telemetry, const std::string& stage) {
+  const auto found = std::ranges::find(telemetry.stages, stage, &graph::StageCounts::name);
+  return found == telemetry.stages.end() ? graph::StageCounts{} : *found;
+}
+
+// What game_files cannot know.
+void add_to_game(const fs::path& file, const Json& more) {
+  std::ifstream stream(file);
+  auto game = Json::parse(stream);
+  game.update(more);
+  stages::write_whole(file, game.dump() + "\n");
+}
+
+// Of a recording that came to nothing.
+void clear(const fs::path& folder) {
+  std::error_code ignored;
+  for (const auto* name : {"pipeline.yaml", "turns.rec.part"}) fs::remove(folder / name, ignored);
+  fs::remove(folder, ignored);  // unless somebody else has put something there
+}
+
+int record(const Options& options) {
+  const bool video = is_video(options.out);
+  const auto out = options.out.generic_string();
+  refuse_existing(options.out);
+  const auto hello = stages::hello_of(options.endpoint, options.keys, std::chrono::seconds(5));
+  if (!hello) {
+    spdlog::error(
+        "nobody answers at {}: expected a pipeline that runs, with taps there, as ./run pipelines/serve.yaml "
+        "has, "
+        "and --key and --server where it asks for keys",
+        options.endpoint);
+    return 1;
+  }
+  const auto frames_edge = edge_of(*hello, "frames", options.endpoint);
+  const auto turns_edge = video ? "" : edge_of(*hello, "turns", options.endpoint);
+  const auto pipeline = load(options);
+  if (!video) {
+    fs::create_directories(options.out);
+    stages::write_whole(
+        options.out / "pipeline.yaml",
+        "# The pipeline that dreamed this game; `./run replay` takes it from here.\n" + hello->pipeline);
+  }
+  graph::RunOptions run_options;
+  run_options.quiet = std::chrono::hours(24);  // to wait for a player is no standstill
+  spdlog::info("recording the game at {} to {}; Ctrl-C ends it", options.endpoint, out);
+  // Without a run folder: all that is written goes to OUT.
+  const auto ran = run_pipeline(pipeline, run_options);
+
+  auto frames = static_cast<std::int64_t>(counts_of(ran.telemetry, "game").messages);
+  if (options.frames > 0) frames = std::min(frames, options.frames);
+  if (ran.code != 0 || frames == 0) {
+    if (!video) clear(options.out);
+    if (ran.code == 0) spdlog::error("nothing was recorded: no frame came from {}", options.endpoint);
+    return 1;
+  }
+  const auto missed = counts_of(ran.telemetry, "frames").tombstones;
+  const auto missed_turns = counts_of(ran.telemetry, "turns").tombstones;
+  if (!video) {
+    const Json more{{"missed", {{"frames", missed}, {"turns", missed_turns}}},
+                    {"edges", {{"frames", frames_edge}, {"turns", turns_edge}}}};
+    add_to_game(options.out / "game.json", more);
+  }
+  spdlog::info("{} frames to {}, {} missed", frames, out, missed);
+  if (missed_turns > 0)
+    spdlog::warn("the turns of {} frames were missed too, so this game cannot be dreamed again",
+                 missed_turns);
+  return missed + missed_turns > 0 && !options.allow_gaps ? 1 : 0;
+}
+
+}  // namespace
+
+void add_record(CLI::App& app, Verb& chosen) {
+  auto* command = app.add_subcommand("record", "write a game that another process plays to files or a video");
+  auto options = std::make_shared<Options>();
+  command->add_option("endpoint", options->endpoint, "of its taps, as ipc://serve")->required();
+  command->add_option("out", options->out, "*.mp4, *.mkv (without loss), or else a folder; must not exist")
+      ->required()
+      ->check(not_empty);
+  command->add_option("--session", options->session, "of the player; else the first that is heard")
+      ->check(CLI::NonNegativeNumber);
+  command->add_option("--frames", options->frames, "after which it ends; else with the game, or Ctrl-C")
+      ->check(CLI::PositiveNumber);
+  command->add_flag("--allow-gaps", options->allow_gaps, "exit with 0 even when frames were missed");
+  add_connect_keys(*command, options->keys);
+  command->callback([options, &chosen] { chosen = [options] { return record(*options); }; });
+}
+
+}  // namespace tools
