@@ -1,6 +1,7 @@
 // stages: lists the stage types, explains one, and writes both for programs (JSON) and editors (JSON schema).
 #include <algorithm>
 #include <iostream>
+#include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -160,6 +161,16 @@ Json schema_of(const Parameter& parameter) {
   return one;
 }
 
+// Of maps from these keys, needed or not, to text.
+Json list_of(const std::map<std::string, bool>& keys) {
+  Json item{{"type", "object"}, {"required", Json::array()}, {"additionalProperties", false}};
+  for (const auto& [key, needed] : keys) {
+    item["properties"][key] = {{"type", "string"}};
+    if (needed) item["required"].push_back(key);
+  }
+  return {{"type", "array"}, {"items", item}};
+}
+
 Json schema() {
   const Json policy{{"enum", {"wait", "latest", "drop_oldest", "drop_newest"}}};
   const Json edge{{"anyOf",
@@ -175,6 +186,8 @@ Json schema() {
   Json kinds = Json::array();
   Json top{{"configs", {{"type", "array"}, {"items", {{"type", "string"}}}}},
            {"headless", {{"type", "object"}}},
+           {"taps", list_of({{"edge", true}, {"topic", true}, {"publish", false}, {"encoding", false}})},
+           {"inject", list_of({{"input", true}, {"topic", true}, {"endpoint", true}})},
            {"stop",
             {{"type", "object"},
              {"properties",

@@ -2,6 +2,7 @@
 #include "stages/play/dreamer.h"
 
 #include <spdlog/spdlog.h>
+#include <tbb/parallel_for.h>
 #include <torch/types.h>
 
 #include <algorithm>
@@ -45,6 +46,7 @@ void Dreamer::start(const DreamParams& params, const graph::Context& context) {
   model::noise_levels(params,
                       params.steps);  // what does not go together is refused now, not at the first frame
   device_ = device_of(params.device);
+  arena_.initialize(workers_of(device_));
   network_.emplace(file.config);
   weights_ = file.parameters.to(device_, at::kFloat);
   spdlog::info("playing {} ({} parameters)", path_.generic_string(), weights_.count());
@@ -91,7 +93,7 @@ Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph:
   const auto evaluate = [&](const at::Tensor& z, double level) {
     const auto x = moment.guides ? at::cat({z, z}) : z;
     const auto t = torch::full({x.size(0)}, level, x.options());
-    const auto v = network_->velocity(network_->forward_cached(weights_, x, t, action, rows, false), x, t);
+    const auto v = network_->velocity(predict(x, level, action, rows, S), x, t);
     if (!moment.guides) return v;
     const auto none = v.narrow(0, 0, S), act = v.narrow(0, S, S);
     return none + params.guidance * (act - none);
@@ -106,8 +108,7 @@ Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph:
     }
     const auto kept = params.commit == "clean" ? z : renoised(z, moment.level, noise(moment));
     const auto x = kept.repeat({static_cast<std::int64_t>(rows.size()) / S, 1, 1});
-    network_->forward_cached(weights_, x, torch::full({x.size(0)}, moment.level, x.options()), action, rows,
-                             false);
+    predict(x, moment.level, action, rows, S);
   }
   // What the last evaluation wrote is still there.
   for (auto* game : games) {
@@ -134,6 +135,36 @@ at::Tensor Dreamer::from_pixels(const at::Tensor& bytes) const {
   return from_bytes(bytes.unflatten(-1, {sizes.patch_size * sizes.patch_size, sizes.in_channels}),
                     background_of(sizes))
       .flatten(-2);
+}
+
+// The network's answers to all rows, R = players or twice that; row r is of player r mod players. Groups of players go
+// to different cores. Their size follows from the number of players alone: so does, then, every last digit.
+at::Tensor Dreamer::predict(const at::Tensor& x, double level, const at::Tensor& action,
+                            const std::vector<model::KvCache*>& rows, std::int64_t players) {
+  constexpr std::int64_t most_together = 8;
+  const auto together = std::min(most_together, (players + 1) / 2),
+             groups = (players + together - 1) / together;
+  const auto copies = x.size(0) / players;
+  const auto xs = x.unflatten(0, {copies, players}), actions = action.unflatten(0, {copies, players});
+  std::vector<at::Tensor> answers(static_cast<std::size_t>(groups));
+  const auto answer = [&](std::int64_t group) {
+    const auto begin = group * together, size = std::min(together, players - begin);
+    std::vector<model::KvCache*> caches;
+    for (std::int64_t copy = 0; copy < copies; ++copy)
+      for (std::int64_t s = begin; s < begin + size; ++s)
+        caches.push_back(rows[static_cast<std::size_t>(copy * players + s)]);
+    const auto mine = xs.narrow(1, begin, size).flatten(0, 1);
+    const auto t = torch::full({mine.size(0)}, level, mine.options());
+    answers[static_cast<std::size_t>(group)] =
+        network_
+            ->forward_cached(weights_, mine, t, actions.narrow(1, begin, size).flatten(0, 1), caches, false)
+            .unflatten(0, {copies, size});
+  };
+  if (groups == 1)
+    answer(0);
+  else
+    arena_.execute([&] { tbb::parallel_for(std::int64_t{0}, groups, answer); });
+  return at::cat(answers, 1).flatten(0, 1);  // [copies,players,P,D] → [R,P,D]
 }
 
 // The games of a turn, in the order of its rows.

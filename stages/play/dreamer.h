@@ -23,6 +23,7 @@
 #pragma once
 
 #include <ATen/core/Generator.h>
+#include <tbb/task_arena.h>
 
 #include <chrono>
 #include <deque>
@@ -96,6 +97,8 @@ class Dreamer {
   at::Tensor to_pixels(const at::Tensor& x) const;
   at::Tensor from_pixels(const at::Tensor& bytes) const;
   void follow(const DreamParams& params, const std::string& stage);
+  at::Tensor predict(const at::Tensor& x, double level, const at::Tensor& action,
+                     const std::vector<model::KvCache*>& rows, std::int64_t players);
   std::vector<Game*> seat(const Turn& turn);
   void begin(Game& game, const Start& start) const;
   void remember(Game& game, const at::Tensor& frame, std::int64_t action) const;
@@ -103,6 +106,7 @@ class Dreamer {
   at::Tensor noise(const Moment& moment) const;
 
   at::Device device_ = at::kCPU;
+  tbb::task_arena arena_;
   std::optional<model::Mmdit> network_;
   model::Parameters weights_;
   std::map<std::int64_t, Game> games_;  // by session

@@ -55,6 +55,14 @@ void check_form(const std::string& endpoint) {
     refuse(endpoint, "expected ipc://NAME, ipc://PATH or tcp://127.0.0.1:PORT");
 }
 
+// ZeroMQ knows more forms than this one, and some of them lead elsewhere.
+bool is_loopback(const std::string& endpoint) {
+  if (!endpoint.starts_with(loopback)) return false;
+  const auto port = endpoint.substr(loopback.size());
+  return !port.empty() && port.size() <= 5 &&
+         std::ranges::all_of(port, [](unsigned char c) { return std::isdigit(c); });
+}
+
 bool somebody_listens(const fs::path& file) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -119,7 +127,7 @@ std::string to_bind(const std::string& endpoint, bool has_keys) {
   check_form(endpoint);
   const auto file = file_of(endpoint);
   if (!file) {
-    if (!has_keys && !endpoint.starts_with(loopback))
+    if (!has_keys && !is_loopback(endpoint))
       refuse(endpoint,
              "others could come there; take tcp://127.0.0.1:PORT, or `key` and `clients` (see `./run keys "
              "--help`)");

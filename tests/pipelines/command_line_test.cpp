@@ -97,9 +97,9 @@ TEST(CommandLine, TheSchemaIsJsonAndKnowsEveryStage) {
 
 TEST(CommandLine, AnOverrideSwapsAStage) {
   const auto drawn = run({"graph", "pipelines/play.yaml", "--set", "window.type=count", "--set",
-                          "window.from=frames", "--set", "players.from.actions=[]"});
+                          "window.from=frames", "--set", "players.from.actions=control"});
   EXPECT_EQ(drawn.code, 0) << drawn.output;
-  EXPECT_EQ(drawn.output.find("players.actions"), std::string::npos) << drawn.output;
+  EXPECT_EQ(drawn.output.find("window ─► ↩ players.actions"), std::string::npos) << drawn.output;
 }
 
 }  // namespace

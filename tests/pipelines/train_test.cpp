@@ -144,7 +144,7 @@ TEST(Play, WithoutACheckpointSaysWhatToDoAndLeavesNothing) {
   const Folder runs;
   const auto played = run({"pipelines/play.yaml", "--headless", "--runs", runs.string()});
   EXPECT_EQ(played.code, 1);
-  EXPECT_NE(played.output.find("pipelines/play.yaml:6:3: stage 'denoise': no checkpoint: train one"),
+  EXPECT_NE(played.output.find("pipelines/play.yaml:8:3: stage 'denoise': no checkpoint: train one"),
             std::string::npos)
       << played.output;
   EXPECT_TRUE(std::filesystem::is_empty(runs.string()));

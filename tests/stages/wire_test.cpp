@@ -1,0 +1,415 @@
+// wire_test: endpoints, messages, taps, commands and keys, in one process.
+#include <gtest/gtest.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <torch/types.h>
+
+#include <fstream>
+#include <thread>
+
+#include "stages/wire/client.h"
+#include "stages/wire/message.h"
+#include "stages/wire/publisher.h"
+#include "stages/wire/sessions.h"
+#include "stages/wire/subscription.h"
+#include "tests/harness.h"
+#include "tests/stages/run_stub.h"
+
+namespace {
+
+namespace fs = std::filesystem;
+using namespace std::chrono_literals;
+using graph::Any;
+using Json = nlohmann::json;
+using stages::Client;
+using stages::Frame;
+using stages::View;
+using stages::WireMessage;
+using tests::Harness;
+using tests::RunStub;
+
+std::string complaint(const std::function<void()>& act) {
+  try {
+    act();
+  } catch (const graph::Error& error) {
+    return error.what();
+  }
+  return "";
+}
+
+void expect_in(const std::string& text, const std::string& part) {
+  EXPECT_NE(text.find(part), std::string::npos) << "'" << text << "' lacks '" << part << "'";
+}
+
+// --- messages --------------------------------------------------------------------------------------------------
+
+WireMessage message_of(const Any& body) {
+  return {.topic = "frames/3", .run_id = "a", .seq = 7, .t_ns = 9, .noun = stages::pack(body)};
+}
+
+Any view(int shade) { return Any::of(View{torch::full({2, 2, 3}, shade, torch::kByte), 1, 3, 2, 5, 6}); }
+
+TEST(Message, ComesBackAsItWent) {
+  const auto sent = message_of(view(4));
+  const auto bytes = stages::encode(sent);
+  EXPECT_EQ(bytes.substr(0, 10), std::string("frames/3\0\1", 10));
+  const auto came = stages::decode(bytes);
+  EXPECT_EQ(came.topic, "frames/3");
+  EXPECT_EQ(came.run_id, "a");
+  EXPECT_EQ(came.seq, 7u);
+  EXPECT_EQ(came.t_ns, 9u);
+  EXPECT_EQ(came.noun.type, "View");
+  EXPECT_EQ(came.noun.payload, std::string(12, '\4'));
+  EXPECT_EQ(stages::unpack("View", came.noun.fields, came.noun.payload).as<View>().act, 5);
+}
+
+TEST(Message, CutAnywhereIsRefused) {
+  const auto bytes = stages::encode(message_of(Any::of(stages::Tick{3})));
+  EXPECT_EQ(complaint([&] { stages::decode(bytes); }), "");
+  for (std::size_t size = 0; size < bytes.size(); ++size)
+    EXPECT_NE(complaint([&] { stages::decode(bytes.substr(0, size)); }), "") << size;
+}
+
+TEST(Message, OfAnotherVersionOrFormIsRefused) {
+  auto bytes = stages::encode(message_of(Any::of(stages::Tick{3})));
+  bytes[9] = 2;
+  expect_in(complaint([&] { stages::decode(bytes); }), "another version");
+  expect_in(complaint([] { stages::decode(std::string(300, 'x')); }), "without the end of a topic");
+  const auto with_header = [](std::string header) {
+    return std::string("t\0\1", 3) + static_cast<char>(header.size()) + std::string(1, '\0') + header;
+  };
+  expect_in(complaint([&] { stages::decode(with_header("\x81\xa3seq\xff")); }), "wrong type");
+  expect_in(complaint([&] { stages::decode(with_header("\x93\1\2\3")); }), "not one map");
+  expect_in(complaint([&] { stages::decode(with_header("\x80\x80")); }), "not one map");
+  expect_in(complaint([&] { stages::decode(with_header(std::string(9, '\x91') + "\xc0")); }), "no msgpack");
+  expect_in(complaint([&] {
+              stages::decode(
+                  with_header("\x81\xa4type\xa3"
+                              "End"));
+            }),
+            "lacks type or fields");
+  // A key that is not known here is another version's business.
+  EXPECT_EQ(complaint([&] {
+              stages::decode(
+                  with_header("\x83\xa4type\xa3"
+                              "End\xa6"
+                              "fields\x80\xa3new\xc3"));
+            }),
+            "");
+}
+
+// --- endpoints -------------------------------------------------------------------------------------------------
+
+class Wire : public testing::Test {
+ protected:
+  Wire() { run.edges = {{"game.frame", "tap.messages", {}, {}}}; }
+
+  std::string endpoint(const std::string& name = "s") const {
+    return "ipc://" + (run.folder() / name).string();
+  }
+
+  RunStub run;
+};
+
+TEST_F(Wire, OnlyWhereOthersCannotComeIsListenedTo) {
+  for (const auto* open :
+       {"tcp://*:7000", "tcp://0.0.0.0:7000", "tcp://localhost:7000", "tcp://127.0.0.1.example:7000",
+        "tcp://[::1]:7000", "tcp://eth0:7000", "tcp://127.0.0.1:1;0.0.0.0:2"})
+    EXPECT_NE(complaint([&] { stages::to_bind(open, false); }), "") << open;
+  for (const auto* other :
+       {"", "play", "inproc://a", "pgm://a", "ipc://", "ipc://@abstract", "ws://127.0.0.1:1"})
+    EXPECT_NE(complaint([&] { stages::to_bind(other, true); }), "") << other;
+  EXPECT_EQ(stages::to_bind("tcp://127.0.0.1:0", false), "tcp://127.0.0.1:0");
+  EXPECT_EQ(stages::to_bind("tcp://*:7000", true), "tcp://*:7000");
+  expect_in(complaint([&] { stages::to_bind(endpoint(std::string(200, 'x')), false); }),
+            "choose a shorter one");
+}
+
+TEST_F(Wire, AFolderThatOthersMayWriteToIsRefused) {
+  const auto folder = run.folder() / "shared";
+  fs::create_directory(folder);
+  fs::permissions(folder, fs::perms::all);
+  expect_in(complaint([&] { stages::to_bind("ipc://" + (folder / "s").string(), false); }),
+            "others may write");
+  fs::permissions(folder, fs::perms::owner_all);
+  EXPECT_EQ(complaint([&] { stages::to_bind("ipc://" + (folder / "s").string(), false); }), "");
+  std::ofstream(folder / "s") << "precious";
+  expect_in(complaint([&] { stages::to_bind("ipc://" + (folder / "s").string(), false); }), "is no socket");
+}
+
+TEST_F(Wire, ANameLiesInAPrivateFolder) {
+  const auto* old = getenv("XDG_RUNTIME_DIR");
+  const std::string before = old ? old : "";
+  setenv("XDG_RUNTIME_DIR", run.folder().c_str(), 1);
+  EXPECT_EQ(stages::to_bind("ipc://game", false), "ipc://" + (run.folder() / "worldline/game").string());
+  EXPECT_EQ(fs::status(run.folder() / "worldline").permissions(), fs::perms::owner_all);
+  EXPECT_EQ(stages::to_connect("ipc://game"), "ipc://" + (run.folder() / "worldline/game").string());
+  if (old)
+    setenv("XDG_RUNTIME_DIR", before.c_str(), 1);
+  else
+    unsetenv("XDG_RUNTIME_DIR");
+}
+
+// --- taps ------------------------------------------------------------------------------------------------------
+
+Frame frame(std::vector<std::int64_t> sessions, int shade, std::uint64_t number = 0) {
+  Frame made;
+  const auto S = static_cast<std::int64_t>(sessions.size());
+  made.pixels = torch::full({S, 4, 6, 3}, shade, torch::kByte);
+  for (std::int64_t s = 0; s < S; ++s) made.pixels[s][0][0][0] = 10 * s;
+  made.action = torch::full({S}, 2, torch::kLong);
+  for (const auto session : sessions) made.players.push_back({session, 1, 2});
+  made.number = number;
+  return made;
+}
+
+class Taps : public Wire {
+ protected:
+  Harness publisher(const std::string& more = "") {
+    return Harness("publish", "{endpoint: '" + endpoint() + "', topic: frames" + more + "}", "{}", &run);
+  }
+  Harness subscriber(const std::string& more = "") {
+    return Harness("subscribe", "{endpoint: '" + endpoint() + "', topic: frames" + more + "}");
+  }
+  // Until what a subscriber wants is known at the other end.
+  void wait_for(const std::string& topic, bool heard = true) const {
+    const auto at = stages::publish_at(endpoint(), {});
+    for (int i = 0; i < 500 && at->is_heard(topic) != heard; ++i) std::this_thread::sleep_for(10ms);
+    ASSERT_EQ(at->is_heard(topic), heard);
+  }
+};
+
+TEST_F(Taps, SendPlayerByPlayerAndSayWhoLeft) {
+  auto tap = publisher();
+  tap.start();
+  auto first = subscriber(", session: 3"), second = subscriber(", session: 5");
+  first.start();
+  second.start();
+  wait_for("frames/3");
+  wait_for("frames/5");
+  tap.run<>(0, frame({3, 5}, 7, 100));
+  tap.run<>(1, frame({5}, 8, 101));
+  const auto three = first.run<Any>(0)->as<Frame>(), five = second.run<Any>(0)->as<Frame>();
+  EXPECT_EQ(three.players.at(0).session, 3);
+  EXPECT_EQ(three.number, 100u);
+  EXPECT_EQ(three.action.item<std::int64_t>(), 2);
+  EXPECT_EQ(three.pixels[0][0][0][0].item<int>(), 0);
+  EXPECT_EQ(five.pixels[0][0][0][0].item<int>(), 10);
+  first.run<Any>(1);
+  EXPECT_TRUE(first.ended());
+  EXPECT_EQ(second.run<Any>(1)->as<Frame>().number, 101u);
+  tap.finish();
+  second.run<Any>(2);
+  EXPECT_TRUE(second.ended());
+}
+
+TEST_F(Taps, MakeNothingThatNobodyHears) {
+  const auto at = stages::publish_at(endpoint(), {});
+  EXPECT_FALSE(at->is_heard("frames"));
+  {
+    const auto one = stages::subscribe_to(endpoint(), {"fra"}, {});
+    wait_for("frames");
+    EXPECT_FALSE(at->is_heard("turns"));
+  }
+  wait_for("frames", false);
+  const auto other = stages::subscribe_to(endpoint(), {std::string("frames\0", 7)}, {});
+  wait_for("frames");
+  EXPECT_FALSE(at->is_heard("frames/0"));
+  EXPECT_FALSE(at->is_heard("frame"));
+}
+
+TEST_F(Taps, WhatWasLostIsCountedAndFiltered) {
+  auto tap = publisher();
+  tap.start();
+  auto sub = subscriber();
+  sub.start();
+  wait_for("frames/0");
+  tap.run<>(0, frame({0}, 1, 0));
+  run.edges[0].counts.dropped = 2;  // by the edge into the tap
+  tap.run<>(3, frame({0}, 1, 3));
+  EXPECT_TRUE(sub.run<Any>(0));
+  EXPECT_FALSE(sub.run<Any>(1));
+  EXPECT_FALSE(sub.run<Any>(2));
+  EXPECT_FALSE(sub.ended());
+  EXPECT_EQ(sub.run<Any>(3)->as<Frame>().number, 3u);
+}
+
+TEST_F(Taps, APictureIsSmallerAndComesBack) {
+  auto tap = publisher(", encoding: png");
+  tap.start();
+  auto sub = subscriber();
+  sub.start();
+  wait_for("frames/0");
+  const auto sent = frame({0}, 77);
+  tap.run<>(0, sent);
+  EXPECT_TRUE(sub.run<Any>(0)->as<Frame>().pixels.equal(sent.pixels));
+}
+
+TEST_F(Taps, SayWhatThereIs) {
+  auto tap = publisher();
+  tap.start();
+  const auto hello = stages::hello_of(endpoint(), {}, 5s);
+  ASSERT_TRUE(hello);
+  ASSERT_EQ(hello->taps.size(), 1u);
+  EXPECT_EQ(hello->taps[0].topic, "frames");
+  EXPECT_EQ(hello->taps[0].edge, "game.frame");
+  EXPECT_EQ(hello->pipeline, run.pipeline());
+  EXPECT_FALSE(stages::hello_of(endpoint("nobody"), {}, 100ms));
+}
+
+TEST_F(Taps, OtherTypesGoAsTheyAre) {
+  auto tap = publisher();
+  tap.start();
+  auto sub = subscriber();
+  sub.start();
+  wait_for("frames");
+  tap.run<>(0, stages::Tick{12});
+  EXPECT_EQ(sub.run<Any>(0)->as<stages::Tick>().skipped, 12u);
+  auto pictures = publisher(", encoding: png");
+  pictures.start();
+  EXPECT_THROW(pictures.run<>(0, stages::Tick{12}), graph::Error);
+}
+
+// --- commands --------------------------------------------------------------------------------------------------
+
+class Commands : public Wire {
+ protected:
+  Harness control(const std::string& more = "") {
+    Harness made("control", "{endpoint: '" + endpoint() + "'" + more + "}", "{local: false}", &run);
+    made.start();
+    return made;
+  }
+};
+
+TEST_F(Commands, FlowAsActionsAndAreAnswered) {
+  auto stage = control();
+  Client client(endpoint(), {});
+  const auto joined = client.ask({{"do", "join"}, {"seed", 9}});
+  const auto session = joined["session"].get<std::int64_t>();
+  EXPECT_EQ(joined["topic"], "frames/" + std::to_string(session));
+  const auto before = static_cast<std::int64_t>(stages::unix_ns());
+  client.ask({{"do", "act"}, {"session", session}, {"action", "down"}});
+  client.ask({{"do", "leave"}, {"session", session}});
+  const auto actions = {*stage.run<stages::Action>(0)};
+  // Who leaves takes back what nobody has taken yet.
+  EXPECT_EQ(actions.begin()->kind, stages::Action::Kind::leave);
+  const auto second = client.ask({{"do", "join"}})["session"].get<std::int64_t>();
+  EXPECT_NE(second, session);
+  const auto start = *stage.run<stages::Action>(1);
+  EXPECT_EQ(start.kind, stages::Action::Kind::restart);
+  EXPECT_EQ(start.session, second);
+  client.ask({{"do", "act"}, {"session", second}, {"action", 2}});
+  const auto act = *stage.run<stages::Action>(2);
+  EXPECT_EQ(act.action, 2);
+  EXPECT_GT(act.act, 0);
+  EXPECT_GE(act.arrived_ns, before);
+}
+
+TEST_F(Commands, ThatAskForWhatIsNotThereAreRefused) {
+  auto stage = control(", max_players: 1");
+  Client mine(endpoint(), {}), other(endpoint(), {});
+  const auto session = mine.ask({{"do", "join"}})["session"].get<std::int64_t>();
+  const auto refused = [](Client& client, const Json& command) {
+    return complaint([&] { client.ask(command); });
+  };
+  expect_in(refused(other, {{"do", "join"}}), "full");
+  expect_in(refused(other, {{"do", "act"}, {"session", session}, {"action", 2}}), "not this connection's");
+  expect_in(refused(mine, {{"do", "act"}, {"session", 0}, {"action", 2}}), "not this connection's");
+  expect_in(refused(mine, {{"do", "act"}, {"session", session}, {"action", 4}}), "expected 1 to 3");
+  expect_in(refused(mine, {{"do", "act"}, {"session", session}, {"action", "left"}}), "unknown action");
+  expect_in(refused(mine, {{"do", "act"}, {"session", session}}), "'action' is missing");
+  expect_in(refused(mine, {{"do", "leave"}, {"session", session}, {"now", true}}), "does not know: 'now'");
+  expect_in(refused(mine, {{"do", "fly"}}), "nothing here answers 'fly'");
+  expect_in(refused(mine, {{"do", "get"}, {"name", "steps"}}), "expected stage.parameter");
+  expect_in(refused(mine, {{"do", "put"}, {"message", Json::binary({1, 2})}}), "without the end of a topic");
+  EXPECT_EQ(mine.ask({{"do", "status"}})["sessions"], Json::array({session}));
+}
+
+TEST_F(Commands, SetAndGetLiveParameters) {
+  auto stage = control();
+  Client client(endpoint(), {});
+  client.ask({{"do", "set"}, {"name", "denoise.steps"}, {"value", 3}});
+  EXPECT_EQ(run.values.at("denoise.steps"), "3");
+  EXPECT_EQ(client.ask({{"do", "get"}, {"name", "denoise.steps"}})["value"], "3");
+  EXPECT_EQ(client.ask({{"do", "status"}})["parameters"]["denoise.steps"], "3");
+}
+
+TEST_F(Commands, OfOnePlayerDoNotFillTheQueue) {
+  auto stage = control();
+  Client client(endpoint(), {});
+  const auto session = client.ask({{"do", "join"}})["session"].get<std::int64_t>();
+  const Json act{{"do", "act"}, {"session", session}, {"action", 2}};
+  std::string refusal;
+  int taken = 0;
+  for (; taken < 200 && refusal.empty(); ++taken) refusal = complaint([&] { client.ask(act); });
+  expect_in(refusal, "too fast");
+  EXPECT_LT(taken, 70);
+  Client other(endpoint(), {});
+  other.ask({{"do", "join"}});
+}
+
+TEST(Sessions, ThatAreSilentLeave) {
+  stages::Sessions sessions({.timeout = 0.05});
+  const stages::Server::Peer peer{"a"};
+  const auto session = sessions.join(peer, {});
+  EXPECT_TRUE(sessions.expire().empty());
+  std::this_thread::sleep_for(80ms);
+  sessions.heard(peer);
+  EXPECT_TRUE(sessions.expire().empty());
+  std::this_thread::sleep_for(80ms);
+  const auto expired = sessions.expire();
+  ASSERT_EQ(expired.size(), 1u);
+  EXPECT_EQ(expired[0].session, session);
+  EXPECT_TRUE(sessions.members().empty());
+}
+
+TEST_F(Commands, PutsReachTheirInput) {
+  Harness inject("inject", "{endpoint: '" + endpoint() + "', topic: presses, noun: Action}");
+  inject.start();
+  Client client(endpoint(), {});
+  const auto put = [&](const std::string& topic, const Any& body) {
+    const auto bytes = stages::encode({.topic = topic, .noun = stages::pack(body)});
+    client.ask({{"do", "put"}, {"message", Json::binary({bytes.begin(), bytes.end()})}});
+  };
+  put("presses", Any::of(stages::Action{3}));
+  EXPECT_EQ(inject.run<Any>(0)->as<stages::Action>().action, 3);
+  expect_in(complaint([&] { put("presses", Any::of(stages::Tick{})); }), "expected the type Action");
+  expect_in(complaint([&] { put("others", Any::of(stages::Action{})); }),
+            "nothing here answers 'put others'");
+  std::string refusal;
+  for (int i = 0; i < 50 && refusal.empty(); ++i)
+    refusal = complaint([&] { put("presses", Any::of(stages::Action{2})); });
+  expect_in(refusal, "busy");
+}
+
+// --- keys ------------------------------------------------------------------------------------------------------
+
+TEST_F(Commands, WithKeysOnlyWhoIsOnTheListIsAnswered) {
+  for (const auto* name : {"server", "friend", "stranger"}) stages::make_keys(run.folder() / name);
+  const auto file = [&](const std::string& name) { return (run.folder() / name).string(); };
+  struct stat status {};
+  ASSERT_EQ(::stat(file("server/key.secret").c_str(), &status), 0);
+  EXPECT_EQ(status.st_mode & 0777, 0600u);
+  expect_in(complaint([&] { stages::make_keys(run.folder() / "server"); }), "exists");
+  fs::copy_file(file("friend/key.public"), file("clients"));
+  auto stage = control(", key: " + file("server/key.secret") + ", clients: " + file("clients"));
+  const auto asks = [&](const stages::ConnectKeys& keys) {
+    Client client(endpoint(), keys);
+    client.ask({{"do", "status"}}, 700ms);
+  };
+  EXPECT_EQ(complaint([&] { asks({file("friend/key.secret"), file("server/key.public")}); }), "");
+  expect_in(complaint([&] { asks({file("stranger/key.secret"), file("server/key.public")}); }), "no answer");
+  expect_in(complaint([&] { asks({file("friend/key.secret"), file("stranger/key.public")}); }), "no answer");
+  expect_in(complaint([&] { asks({}); }), "no answer");
+  expect_in(complaint([&] { asks({file("friend/key.secret"), ""}); }), "keys come together");
+  expect_in(complaint([&] { asks({file("clients"), file("nothing")}); }), "cannot be read");
+  expect_in(complaint([&] {
+              Harness("control",
+                      "{endpoint: '" + endpoint("t") + "', key: " + file("server/key.secret") + "}", "{}",
+                      &run)
+                  .start();
+            }),
+            "needs 'clients'");
+}
+
+}  // namespace
