@@ -49,6 +49,12 @@ class Engine::Impl final : public Run {
   ~Impl() override {
     for (auto& node : nodes_) node->inbox.close();
     if (graph_) graph_->wait_for_all();
+    // What a stage has running may ask for another's parameters until that stage is gone.
+    for (auto& node : nodes_) {
+      std::unique_ptr<Instance> gone;  // destroyed after the lock is released
+      const std::lock_guard lock(node->live_mutex);
+      gone = std::move(node->instance);
+    }
   }
 
   void run() {
@@ -86,7 +92,15 @@ class Engine::Impl final : public Run {
     return std::chrono::duration<double>(Clock::now() - start_time_).count();
   }
   const std::filesystem::path& folder() const override { return options_.folder; }
-  std::string pipeline() const override { return to_yaml(plan_.merged); }
+  std::string pipeline() const override {
+    auto now = plan_.merged;
+    for (const auto& [name, text] : live()) {
+      const auto dot = name.find('.');
+      auto* value = now.find("stages")->find(name.substr(0, dot))->find(name.substr(dot + 1));
+      if (value && value->is_scalar()) value->scalar = text;
+    }
+    return to_yaml(now);
+  }
   std::vector<EdgeReport> edges_into(const std::string& stage) const override {
     for (const auto& node : nodes_)
       if (node->plan.name == stage) return reports(*node);
@@ -151,6 +165,7 @@ class Engine::Impl final : public Run {
     // A value that does not fit is refused here, by a trial, and not later on the stage's thread.
     parameter->decode(node->plan.type->default_params().get(), value);
     const std::lock_guard lock(node->live_mutex);
+    std::erase_if(node->live, [&](const auto& earlier) { return earlier.first == parameter; });
     node->live.emplace_back(parameter, value);
     node->has_live = true;
   }
@@ -160,6 +175,7 @@ class Engine::Impl final : public Run {
     const std::lock_guard lock(node->live_mutex);
     for (auto change = node->live.rbegin(); change != node->live.rend(); ++change)
       if (change->first == parameter) return change->second.scalar;
+    if (!node->instance) throw Error("the run is over");
     return parameter->text(node->instance->params());
   }
 

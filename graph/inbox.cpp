@@ -61,13 +61,18 @@ Inbox::Inbox(std::vector<InputPort> ports, std::vector<Edge> edges) : ports_(std
   for (const auto& edge : edges) {
     queues_.emplace_back();
     queues_.back().edge = edge;
-    paired_ += keeps_credit(queues_.back());
+    paired_ += is_paired(queues_.back());
   }
 }
 
-bool Inbox::keeps_credit(const Queue& queue) const {
+bool Inbox::is_paired(const Queue& queue) const {
   return ports_[queue.edge.port].intake == Intake::joined && queue.edge.when_full == WhenFull::wait &&
          !queue.edge.feedback;
+}
+
+bool Inbox::keeps_credit(const Queue& queue) const {
+  return is_paired(queue) ||
+         (ports_[queue.edge.port].intake == Intake::gathered && queue.edge.when_full == WhenFull::wait);
 }
 
 void Inbox::put(std::size_t edge, Message message) {
@@ -128,11 +133,11 @@ void Inbox::take_unpaired(std::vector<Message>& gone) {
   for (;;) {
     std::uint64_t highest = 0;
     for (const auto& queue : queues_)
-      if (keeps_credit(queue) && !queue.waiting.empty())
+      if (is_paired(queue) && !queue.waiting.empty())
         highest = std::max(highest, queue.waiting.front().number);
     bool dropped = false;
     for (auto& queue : queues_) {
-      if (!keeps_credit(queue) || queue.waiting.empty() || queue.waiting.front().number == highest) continue;
+      if (!is_paired(queue) || queue.waiting.empty() || queue.waiting.front().number == highest) continue;
       queue.dropped += queue.waiting.front().kind == Message::Kind::data;
       gone.push_back(std::move(queue.waiting.front()));
       queue.waiting.pop_front();
@@ -161,7 +166,10 @@ Inbox::Found Inbox::take(Firing& firing) {
         if (queue.newest) input.one = queue.newest;
         break;
       case Intake::gathered:
-        for (auto& message : queue.waiting) input.many.push_back(std::move(message.body));
+        for (auto& message : queue.waiting) {
+          input.many.push_back(std::move(message.body));
+          gone.push_back(std::move(message));
+        }
         queue.waiting.clear();
         break;
       case Intake::joined: {

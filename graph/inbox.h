@@ -122,6 +122,7 @@ class Inbox {
     std::size_t peak = 0;
   };
 
+  bool is_paired(const Queue& queue) const;
   bool keeps_credit(const Queue& queue) const;
   Found find() const;
   void take_unpaired(std::vector<Message>& gone);

@@ -151,8 +151,6 @@ class Wiring {
     const bool queues = edge.when_full == WhenFull::drop_oldest || edge.when_full == WhenFull::drop_newest;
     if (policy && intake == Intake::sampled && edge.when_full != WhenFull::latest)
       problem(policy->place, who(edge.to) + "a sampled input always keeps the latest; take 'when_full' out");
-    if (policy && intake == Intake::gathered && edge.when_full == WhenFull::wait)
-      problem(policy->place, who(edge.to) + "a gathered input cannot hold its sources back; use drop_oldest");
     if (policy && intake == Intake::joined && queues && !capacity)
       problem(policy->place, who(edge.to) + "'" + to_text(edge.when_full) + "' needs a 'capacity'");
     if (capacity && !queues)
@@ -247,6 +245,13 @@ class Wiring {
         problem(edge.place, who(edge.to) + "'" + stage(edge.from).name + "." + output(edge).name +
                                 "' comes once, before the first message, so it cannot feed input '" +
                                 input(edge).name + "', which takes part in every firing");
+      // Else what it waits for could be what it holds back.
+      const bool alone = stage(edge.from).type->is_source() &&
+                         std::ranges::count(pipeline_.edges, edge.from, &EdgePlan::from) == 1;
+      if (input(edge).intake == Intake::gathered && edge.when_full == WhenFull::wait && !alone)
+        problem(edge.place, who(edge.to) +
+                                "a gathered input can hold back only a source that leads nowhere "
+                                "else; use drop_oldest");
       if (output(edge).from_idle && edge.when_full == WhenFull::wait)
         problem(edge.place,
                 who(edge.to) + "'" + stage(edge.from).name + "." + output(edge).name +

@@ -154,7 +154,7 @@ struct Tap {
 // What there is to hear at an endpoint.
 struct Hello {
   std::vector<Tap> taps;
-  std::string pipeline;  // merged, YAML that runs as it is
+  at::Tensor pipeline;  // [n] uint8: merged YAML in UTF-8, with live values as they are
 };
 
 // No message follows under this topic.

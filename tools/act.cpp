@@ -5,15 +5,19 @@
 #include <cctype>
 #include <chrono>
 #include <memory>
+#include <stop_token>
 #include <thread>
 
 #include "stages/play/actions.h"
 #include "stages/wire/client.h"
 #include "tools/request.h"
+#include "tools/stopping.h"
 #include "tools/verbs.h"
 
 namespace tools {
 namespace {
+
+using Clock = std::chrono::steady_clock;
 
 struct Options {
   std::string endpoint;
@@ -46,20 +50,31 @@ int act(const Options& options) {
   const auto press = [&](std::int64_t action) {
     client.ask({{"do", "act"}, {"session", session}, {"action", action}});
   };
-  auto when = std::chrono::steady_clock::now();
+  // Ctrl-C lets go of the key, too.
+  std::stop_source stop;
+  const Stopping stopping([&] { stop.request_stop(); }, [] { return std::string("playing"); },
+                          std::chrono::seconds(10));
+  const auto begin = Clock::now();
   std::uint64_t frames = 0;
+  const auto hold = [&](const stages::Hold& held) {
+    press(held.action);
+    frames += held.frames;
+    const std::chrono::duration<double> length(static_cast<double>(frames) / options.rate);
+    const auto until = begin + std::chrono::duration_cast<Clock::duration>(length);
+    for (auto heard = Clock::now(); Clock::now() < until && !stop.stop_requested();) {
+      std::this_thread::sleep_until(std::min(until, Clock::now() + std::chrono::milliseconds(100)));
+      if (Clock::now() - heard < std::chrono::seconds(1)) continue;
+      client.ask({{"do", "status"}});  // a sign of life
+      heard = Clock::now();
+    }
+  };
   for (const auto& each : options.keys_and_scripts) {
-    if (each == "reset") {
+    if (stop.stop_requested()) break;
+    if (each == "reset")
       client.ask({{"do", "reset"}, {"session", session}});
-      continue;
-    }
-    for (const auto& [length, action] : holds_of(each)) {
-      press(action);
-      frames += length;
-      const std::chrono::duration<double> until(static_cast<double>(frames) / options.rate);
-      std::this_thread::sleep_until(when +
-                                    std::chrono::duration_cast<std::chrono::steady_clock::duration>(until));
-    }
+    else
+      for (const auto& held : holds_of(each))
+        if (!stop.stop_requested()) hold(held);
   }
   if (frames > 0) press(stay);
   if (joins) client.ask({{"do", "leave"}, {"session", session}});

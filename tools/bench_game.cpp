@@ -88,7 +88,7 @@ ScratchFolder::~ScratchFolder() {
 // Publisher and server are here before the stages that share them: so it is known which port was free.
 BenchGame::BenchGame(const GameSetup& setup)
     : publisher_(stages::publish_at(setup.taps, {})),
-      server_(stages::serve_at(setup.control, {})),
+      server_(stages::serve_at(setup.control, {}, stages::largest_command)),
       engine_(pipeline_of(
                   setup, folder_ / "weights.safetensors",
                   {[this] { begin(); }, [this](const stages::Frame& frame) { note(frame.pixels.size(0)); }}),

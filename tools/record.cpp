@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -39,7 +40,21 @@ std::string edge_of(const stages::Hello& hello, const std::string& topic, const 
                      "} to the `taps:` of its pipeline");
 }
 
-graph::Pipeline load(const Options& options) {
+// Frames a second of the game; 30 where nothing says so.
+double rate_of(const std::string& pipeline) {
+  const auto value = graph::parse_yaml(pipeline, "the pipeline at the endpoint");
+  const auto* stages = value.find("stages");
+  if (!stages) return 30;
+  for (const auto& stage : stages->entries) {
+    const auto* type = stage.value.find("type");
+    const auto* rate = stage.value.find("rate");
+    if (type && rate && type->scalar == "clock")
+      return std::clamp(std::atof(rate->scalar.c_str()), 1.0, 1000.0);
+  }
+  return 30;
+}
+
+graph::Pipeline load(const Options& options, double rate) {
   const bool video = is_video(options.out);
   graph::Request request{.file =
                              project_file(video ? "pipelines/record_video.yaml" : "pipelines/record.yaml")};
@@ -55,6 +70,7 @@ graph::Pipeline load(const Options& options) {
   set("frames.session", options.session);
   set(video ? "game.path" : "game.folder", options.out.string());
   set("game.frames", options.frames);
+  if (video) set("game.rate", rate);
   return graph::load(request);
 }
 
@@ -93,12 +109,12 @@ int record(const Options& options) {
   }
   const auto frames_edge = edge_of(*hello, "frames", options.endpoint);
   const auto turns_edge = video ? "" : edge_of(*hello, "turns", options.endpoint);
-  const auto pipeline = load(options);
+  const auto pipeline = load(options, rate_of(stages::pipeline_of(*hello)));
   if (!video) {
     fs::create_directories(options.out);
-    stages::write_whole(
-        options.out / "pipeline.yaml",
-        "# The pipeline that dreamed this game; `./run replay` takes it from here.\n" + hello->pipeline);
+    stages::write_whole(options.out / "pipeline.yaml",
+                        "# The pipeline that dreamed this game; `./run replay` takes it from here.\n" +
+                            stages::pipeline_of(*hello));
   }
   graph::RunOptions run_options;
   run_options.quiet = std::chrono::hours(24);  // to wait for a player is no standstill

@@ -7,6 +7,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "graph/error.h"
 #include "stages/wire/message.h"
 #include "stages/wire/subscription.h"
 #include "tools/request.h"
@@ -103,7 +104,11 @@ int tap(const Options& options) {
     const auto bytes = subscription->next(stop.get_token(), std::chrono::milliseconds(200));
     printer.say_rates();
     if (bytes) {
-      printer.take(*bytes);
+      try {
+        printer.take(*bytes);
+      } catch (const graph::Error& error) {
+        spdlog::warn("passed over: {}", error.what());
+      }
       ++taken;
     } else if (taken == 0 && !options.hz && Clock::now() - said > std::chrono::seconds(3)) {
       spdlog::info("nothing comes from '{}' at {} so far", options.topic, options.endpoint);

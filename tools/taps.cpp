@@ -7,6 +7,7 @@
 
 #include "graph/error.h"
 #include "graph/stage_type.h"
+#include "stages/wire/pack.h"
 
 namespace tools {
 namespace {
@@ -56,10 +57,15 @@ class Expansion {
     return problems_.size() == before;
   }
 
-  // A stage of its own, called by its topic.
-  void add_stage(const std::string& prefix, const Value& item, const Value& stage) {
+  static std::string name_of(const std::string& prefix, const Value& item) {
     auto name = prefix + item.find("topic")->scalar;
     std::ranges::replace(name, '-', '_');
+    return name;
+  }
+
+  // A stage of its own, called by its topic.
+  void add_stage(const std::string& prefix, const Value& item, const Value& stage) {
+    const auto name = name_of(prefix, item);
     auto* stages = merged_.find("stages");
     if (!stages || !stages->is_map()) return;
     if (stages->find(name))
@@ -83,6 +89,7 @@ class Expansion {
 
   void add_tap(const Value& tap) {
     if (!check(tap, {"edge", "topic"}, {"publish", "encoding"}, "{edge: STAGE, topic: NAME}")) return;
+    if (!check_type(tap)) return;
     auto edge = map(tap.place);
     edge.set("stage", *tap.find("edge"));
     // A tap may lose what nobody can take in time; it never holds anything up.
@@ -97,19 +104,45 @@ class Expansion {
     add_stage("tap_", tap, stage);
   }
 
+  // Whether what flows there can be sent. What is no edge at all is for the loader to say.
+  bool check_type(const Value& tap) {
+    const auto& edge = *tap.find("edge");
+    const auto dot = edge.scalar.find('.');
+    const auto* type = type_of(edge.scalar.substr(0, dot));
+    if (!type || type->outputs.empty()) return true;
+    const auto port = dot == std::string::npos ? type->outputs.begin()
+                                               : std::ranges::find(type->outputs, edge.scalar.substr(dot + 1),
+                                                                   &graph::OutputPort::name);
+    if (port == type->outputs.end() || !port->type) return true;
+    const auto before = problems_.size();
+    if (!stages::travels(port->type->name))
+      problem(edge.place, "'" + edge.scalar + "' is " + port->type->name + ", which cannot be sent");
+    const auto* encoding = tap.find("encoding");
+    if (encoding && encoding->scalar != "raw" && port->type->name != "Frame")
+      problem(encoding->place, "encoding " + encoding->scalar + " is for frames; '" + edge.scalar + "' is " +
+                                   port->type->name);
+    return problems_.size() == before;
+  }
+
+  const graph::StageType* type_of(const std::string& name) {
+    const auto* all = merged_.find("stages");
+    const auto* stage = all && all->is_map() ? all->find(name) : nullptr;
+    const auto* type = stage && stage->is_map() ? stage->find("type") : nullptr;
+    const auto known = type ? graph::stage_types().find(type->scalar) : graph::stage_types().end();
+    return known == graph::stage_types().end() ? nullptr : &known->second;
+  }
+
   void add_input(const Value& input) {
     constexpr auto example = "{input: STAGE.INPUT, topic: NAME, endpoint: ipc://NAME}";
     if (!check(input, {"input", "topic", "endpoint"}, {}, example)) return;
     const auto& where = input.find("input")->scalar;
     const auto dot = where.find('.');
-    auto* stages = merged_.find("stages");
-    auto* target = stages && stages->is_map() ? stages->find(where.substr(0, dot)) : nullptr;
-    const auto* type = target && target->is_map() ? target->find("type") : nullptr;
-    const auto known = type ? graph::stage_types().find(type->scalar) : graph::stage_types().end();
-    if (known == graph::stage_types().end())
+    const auto* type = type_of(where.substr(0, dot));
+    if (!type)
       return problem(input.find("input")->place,
                      "no stage for the input '" + where + "'; expected STAGE.INPUT");
-    const auto& ports = known->second.inputs;
+    auto& target = *merged_.find("stages")->find(where.substr(0, dot));
+    const auto& ports = type->inputs;
     const auto name = dot == std::string::npos ? "" : where.substr(dot + 1);
     const auto port = std::ranges::find(ports, name, &graph::InputPort::name);
     if (port == ports.end())
@@ -123,24 +156,33 @@ class Expansion {
     stage.set("topic", *input.find("topic"));
     stage.set("endpoint", *input.find("endpoint"));
     stage.set("noun", scalar(port->type->name, input.place));
+    // Before the new stage, which moves the others in memory.
+    lead(target, *type, *port, scalar(name_of("inject_", input), input.place));
     add_stage("inject_", input, stage);
-    auto source = "inject_" + input.find("topic")->scalar;
-    std::ranges::replace(source, '-', '_');
-    lead(*target, *port, scalar(source, input.place));
   }
 
-  // An input that gathers takes it beside its other sources; any other input takes it instead.
-  static void lead(Value& target, const graph::InputPort& port, const Value& source) {
-    auto* from = target.find("from");
-    if (!from || !from->is_map() || from->find("stage")) target.set("from", map(source.place));
+  // An input that gathers takes it beside its other sources, and all of it; any other input takes it instead.
+  static void lead(Value& target, const graph::StageType& type, const graph::InputPort& port,
+                   const Value& source) {
+    const auto* from = target.find("from");
+    const bool by_port = from && from->is_map() && !from->find("stage");
+    if (!by_port) {
+      auto ports = map(source.place);
+      const auto trigger = std::ranges::find(type.inputs, graph::Intake::joined, &graph::InputPort::intake);
+      if (from && trigger != type.inputs.end()) ports.set(trigger->name, *from);
+      target.set("from", ports);
+    }
     auto& ports = *target.find("from");
-    const auto* before = ports.find(port.name);
-    if (port.intake != graph::Intake::gathered || !before) return ports.set(port.name, source);
+    if (port.intake != graph::Intake::gathered) return ports.set(port.name, source);
+    auto edge = map(source.place);
+    edge.set("stage", source);
+    edge.set("when_full", scalar("wait", source.place));
     Value all;
     all.kind = Value::Kind::list;
     all.place = source.place;
-    all.items = before->is_list() ? before->items : std::vector{*before};
-    all.items.push_back(source);
+    if (const auto* before = ports.find(port.name))
+      all.items = before->is_list() ? before->items : std::vector{*before};
+    all.items.push_back(edge);
     ports.set(port.name, all);
   }
 

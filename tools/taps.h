@@ -6,7 +6,7 @@
 namespace tools {
 
 /// Turns both lists of a merged pipeline into stages of the types publish and inject. Throws graph::Error with every
-/// problem. What is not there, or is no such list of a whole pipeline, stays for the loader to judge.
+/// problem of the lists; what stages say of each other stays for the loader to judge.
 void expand_taps(graph::Value& merged);
 
 }  // namespace tools

@@ -1,9 +1,8 @@
 // clock: says when it is time for the next frame.
 //
 // Ticks lie on a fixed grid of 1/rate seconds from the first one on, or from the last change of the rate, so the clock
-// does not drift. One frame is
-// under way at a time; a tick that comes while the frame before is not ready is skipped and counted, never made
-// up for.
+// does not drift. One frame is under way at a time; a tick that comes while the frame before is not ready is skipped
+// and counted, never made up for.
 #include <spdlog/spdlog.h>
 
 #include <chrono>
@@ -64,7 +63,7 @@ using P = Clock::Params;
 const bool registered = graph::Stage<Clock>("clock")
                             .summary("say when it is time for the next frame")
                             .out("tick", "ticks skipped since the last one")
-                            .param("rate", &P::rate, "frames in a second", graph::between(0.01, 10000))
+                            .param("rate", &P::rate, "frames in a second", graph::between(1, 10000))
                             .unit("Hz")
                             .live()
                             .param("realtime", &P::realtime, "false: tick as fast as frames get ready")

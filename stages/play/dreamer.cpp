@@ -84,7 +84,7 @@ Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph:
   }
   // With guidance, rows 0 … S-1 are the same players without their actions. They come first: of rows that share a
   // cache, what the last one wrote is what a commit keeps.
-  auto action = turn.action.to(device_);
+  auto action = known(turn.action).to(device_);
   if (moment.guides) {
     for (auto* game : games) rows.push_back(game->unguided ? &*game->unguided : &game->guided);
     action = at::cat({at::zeros_like(action), action});
@@ -104,7 +104,7 @@ Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph:
     if (params.quantize) z = from_pixels(to_pixels(z));
     if (!moment.remembers_none) {
       rows = guided;
-      action = turn.action.to(device_);
+      action = known(turn.action).to(device_);
     }
     const auto kept = params.commit == "clean" ? z : renoised(z, moment.level, noise(moment));
     const auto x = kept.repeat({static_cast<std::int64_t>(rows.size()) / S, 1, 1});
@@ -117,7 +117,7 @@ Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph:
   }
   const auto frames = to_pixels(z);
   for (std::int64_t s = 0; s < S; ++s)
-    remember(*games[static_cast<std::size_t>(s)], frames[s], turn.action[s].item<std::int64_t>());
+    remember(*games[static_cast<std::size_t>(s)], frames[s], known(turn.action)[s].item<std::int64_t>());
   return {z.unsqueeze(1).cpu(), turn.action.unsqueeze(1), sizes.height,
           sizes.width,          sizes.patch_size,         background_of(sizes)};
 }
@@ -128,6 +128,12 @@ at::Tensor Dreamer::to_pixels(const at::Tensor& x) const {
   return to_bytes(x.unflatten(-1, {sizes.patch_size * sizes.patch_size, sizes.in_channels}),
                   background_of(sizes))
       .flatten(-2);
+}
+
+// Whoever asks for an action that the model does not have stays.
+at::Tensor Dreamer::known(const at::Tensor& action) const {
+  constexpr std::int64_t stay = 1;
+  return action.masked_fill(action.lt(0).logical_or(action.ge(network_->config().n_actions)), stay);
 }
 
 at::Tensor Dreamer::from_pixels(const at::Tensor& bytes) const {

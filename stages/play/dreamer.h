@@ -94,6 +94,7 @@ class Dreamer {
     bool remembers_none;  // guides, with a cache of its own
   };
 
+  at::Tensor known(const at::Tensor& action) const;
   at::Tensor to_pixels(const at::Tensor& x) const;
   at::Tensor from_pixels(const at::Tensor& bytes) const;
   void follow(const DreamParams& params, const std::string& stage);

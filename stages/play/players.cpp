@@ -39,7 +39,7 @@ struct Players {
       if (each.kind == Action::Kind::pause) paused = !paused;
       if (each.kind == Action::Kind::restart) {
         restarts[each.session] = each.game;
-        paused = false;
+        if (each.session == 0) paused = false;
       }
       if (each.kind == Action::Kind::leave) {
         seats.erase(each.session);

@@ -1,13 +1,23 @@
 // client: a socket of its own, and answers matched by id.
 #include "stages/wire/client.h"
 
+#include <msgpack.hpp>
+#include <stdexcept>
 #include <zmq.hpp>
 
 #include "graph/error.h"
+#include "stages/wire/message.h"
 
 namespace stages {
 
 using Json = nlohmann::json;
+
+namespace {
+
+const msgpack::unpack_limit limits(/*array*/ 4096, /*map*/ 4096, /*str*/ 1 << 16, /*bin*/ 0, /*ext*/ 0,
+                                   /*depth*/ 8);
+
+}  // namespace
 
 struct Client::Socket {
   zmq::context_t context{1};
@@ -43,14 +53,19 @@ Json Client::ask(Json command, std::chrono::milliseconds patience) {
     zmq::message_t message;
     if (!socket.recv(message)) break;
     const auto* data = message.data<std::uint8_t>();
+    try {
+      // That reader goes as deep as the bytes do; this one says how deep that may be.
+      msgpack::unpack(message.data<char>(), message.size(), nullptr, nullptr, limits);
+    } catch (const msgpack::unpack_error&) {
+      throw std::runtime_error("endpoint '" + endpoint_ + "': an answer that is none");
+    }
     const auto answer = Json::from_msgpack(data, data + message.size(), true, false);
     if (!answer.is_object() || answer.value("id", Json()) != id) continue;  // an event, or an answer too late
     if (answer.contains("ok")) return answer["ok"];
-    throw graph::Error(answer.contains("error") && answer["error"].is_string()
-                           ? answer["error"].get<std::string>()
-                           : "an answer that is none");
+    const auto error = answer.value("error", Json());
+    throw std::runtime_error(error.is_string() ? plain(error.get<std::string>()) : "an answer that is none");
   }
-  throw graph::Error(
+  throw std::runtime_error(
       "endpoint '" + endpoint_ +
       "': no answer; expected a pipeline that runs, with a stage `control` there (and keys, where it "
       "asks for them)");

@@ -13,11 +13,12 @@ namespace stages {
 /// A connected DEALER socket. One thread.
 class Client {
  public:
+  /// Throws graph::Error.
   Client(const std::string& endpoint, const ConnectKeys& keys);
   ~Client();
 
   /// Sends `command`, a map with `do` and what belongs to it, and waits for its answer; gives what stands behind `ok`.
-  /// Throws graph::Error with the answer's error, or when none came in time.
+  /// Throws std::runtime_error with the answer's error, or when none came in time.
   nlohmann::json ask(nlohmann::json command, std::chrono::milliseconds patience = std::chrono::seconds(5));
 
  private:

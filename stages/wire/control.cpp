@@ -30,12 +30,7 @@ struct Control {
   }
 
   std::optional<Action> operator()(const graph::Context& context) {
-    while (!context.stopping()) {
-      if (const auto action = desk->sessions.next(context.stop_token(), std::chrono::milliseconds(200)))
-        return action;
-      desk->look_after();
-    }
-    return std::nullopt;
+    return desk->sessions.next(context.stop_token());
   }
 
   void finish() {
@@ -47,8 +42,13 @@ struct Control {
   // What the handlers use, and what ends with them.
   struct Desk {
     Desk(const Params& of_stage, graph::Run& the_run)
-        : params(of_stage), run(the_run), sessions(params), server(serve_at(params.endpoint, params)) {
-      server->on_gone([this](const auto& peer) { sessions.gone(peer); });
+        : params(of_stage),
+          run(the_run),
+          sessions(params),
+          server(serve_at(params.endpoint, params, largest_command)) {
+      claims.push_back(server->attend({.heard = [this](const auto& peer) { sessions.heard(peer); },
+                                       .gone = [this](const auto& peer) { sessions.gone(peer); },
+                                       .tick = [this] { look_after(); }}));
       answer("join", [this](const auto& peer, auto, auto& given, Pack& ok) {
         const auto seed = given.integer_if_any("seed");
         given.end();
@@ -83,7 +83,6 @@ struct Control {
         given.end();
         graph::require(value.size() <= 256, "'value': too long");
         run.set(stage, parameter, value);
-        spdlog::info("{}.{} is now {}", stage, parameter, value);
         ok.pack_map(0);
       });
       answer("get", [this](const auto&, auto, auto& given, Pack& ok) {
@@ -105,20 +104,15 @@ struct Control {
         ok.pack("waiting").pack(sessions.waiting());
       });
     }
-    ~Desk() {
-      for (const auto& command : commands) server->handle(command, nullptr);
-      server->on_gone(nullptr);
-    }
 
     void answer(const std::string& command, auto handler) {
-      server->handle(command, [this, handler](const Server::Peer& peer, std::int64_t id, Arguments& given) {
-        sessions.heard(peer);
-        Answer ok;
-        Pack pack(ok);
-        handler(peer, id, given, pack);
-        return ok;
-      });
-      commands.push_back(command);
+      claims.push_back(
+          server->handle(command, [handler](const Server::Peer& peer, std::int64_t id, Arguments& given) {
+            Answer ok;
+            Pack pack(ok);
+            handler(peer, id, given, pack);
+            return ok;
+          }));
     }
 
     void look_after() {
@@ -141,8 +135,8 @@ struct Control {
     graph::Run& run;
     Sessions sessions;
     std::shared_ptr<Server> server;
-    std::vector<std::string> commands;
     std::chrono::steady_clock::time_point looked;
+    std::vector<Server::Claim> claims;  // the last member: they end before what their handlers use
   };
 
   Params params;
@@ -164,7 +158,7 @@ const bool registered =
         .shared("local", &P::local, "whether somebody plays at this machine, as session 0")
         .shared("key", &P::key, "a file with this server's secret key; with it, any address is allowed")
         .shared("clients", &P::clients, "a file with the public keys of those who may come")
-        .in_flight(1024)
+        .in_flight(4096)
         .add();
 
 }  // namespace

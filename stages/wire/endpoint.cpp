@@ -12,6 +12,7 @@
 #include <array>
 #include <cctype>
 #include <cstdlib>
+#include <cstring>
 #include <fstream>
 #include <optional>
 #include <zmq.hpp>
@@ -26,6 +27,7 @@ namespace fs = std::filesystem;
 constexpr std::string_view ipc = "ipc://", tcp = "tcp://", loopback = "tcp://127.0.0.1:";
 constexpr std::size_t longest_path = sizeof(sockaddr_un::sun_path) - 1;
 constexpr std::size_t key_length = 40;
+constexpr const char *a_secret = "a secret key", *a_public = "a public key";
 
 [[noreturn]] void refuse(const std::string& endpoint, const std::string& why) {
   throw graph::Error("endpoint '" + endpoint + "': " + why);
@@ -75,22 +77,35 @@ bool somebody_listens(const fs::path& file) {
   return answered;
 }
 
-void make_private(const std::string& endpoint, const fs::path& folder) {
+bool is_named(const std::string& endpoint) {
+  return endpoint.starts_with(ipc) && endpoint.find('/', ipc.size()) == std::string::npos;
+}
+
+// Throws when somebody else could put another socket into its place.
+void check_folder(const std::string& endpoint, const fs::path& folder) {
+  struct stat status {};
+  // A link where our own folder should be was laid by somebody else.
+  const int found = is_named(endpoint) ? ::lstat(folder.c_str(), &status) : ::stat(folder.c_str(), &status);
+  if (found != 0 || !S_ISDIR(status.st_mode)) refuse(endpoint, folder.generic_string() + " is no folder");
+  if (status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
+    refuse(endpoint, "its folder " + folder.generic_string() +
+                         " is another user's, or others may write to it; choose one of your own");
+}
+
+void make_folder(const std::string& endpoint, const fs::path& folder) {
   std::error_code code;
   if (!fs::exists(folder, code)) {
     fs::create_directories(folder.parent_path().empty() ? "." : folder.parent_path(), code);
     if (::mkdir(folder.c_str(), S_IRWXU) != 0 && errno != EEXIST)
       refuse(endpoint, "cannot make the folder " + folder.generic_string() + ": " + std::strerror(errno));
   }
-  struct stat status {};
-  if (::stat(folder.c_str(), &status) != 0 || !S_ISDIR(status.st_mode))
-    refuse(endpoint, folder.generic_string() + " is no folder");
-  if (status.st_uid != geteuid() || (status.st_mode & (S_IWGRP | S_IWOTH)) != 0)
-    refuse(endpoint,
-           "others may write to its folder " + folder.generic_string() + "; choose one of your own");
+  check_folder(endpoint, folder);
 }
 
 std::string read_key(const std::string& file, const char* what) {
+  struct stat status {};
+  if (what == a_secret && ::stat(file.c_str(), &status) == 0 && (status.st_mode & (S_IRWXG | S_IRWXO)) != 0)
+    throw graph::Error(file + ": others may read this secret key; `chmod 600` it");
   std::ifstream stream(file);
   std::string key;
   if (!std::getline(stream, key)) throw graph::Error(file + ": cannot be read; expected " + what);
@@ -100,8 +115,6 @@ std::string read_key(const std::string& file, const char* what) {
     throw graph::Error(file + ": no key; expected " + what + " of 40 characters, as `./run keys` makes them");
   return key;
 }
-
-constexpr const char *a_secret = "a secret key", *a_public = "a public key";
 
 std::string public_of(const std::string& secret) {
   std::array<char, key_length + 1> text{};
@@ -133,18 +146,29 @@ std::string to_bind(const std::string& endpoint, bool has_keys) {
              "--help`)");
     return endpoint;
   }
-  make_private(endpoint, file->has_parent_path() ? file->parent_path() : fs::path("."));
-  if (somebody_listens(*file)) refuse(endpoint, "another process is there; end it, or choose another name");
+  make_folder(endpoint, file->has_parent_path() ? file->parent_path() : fs::path("."));
+  if (somebody_listens(*file))
+    refuse(endpoint, "another process is there; end it, or --set another endpoint");
   std::error_code code;
   if (fs::exists(*file, code) && !fs::is_socket(*file, code))
     refuse(endpoint, file->generic_string() + " is there already and is no socket");
   return std::string(ipc) + file->string();
 }
 
+void make_private(const std::string& address) {
+  if (!address.starts_with(ipc)) return;
+  if (::chmod(address.c_str() + ipc.size(), S_IRUSR | S_IWUSR) != 0)
+    refuse(address, std::string("cannot be made private: ") + std::strerror(errno));
+}
+
 std::string to_connect(const std::string& endpoint) {
   check_form(endpoint);
   const auto file = file_of(endpoint);
-  return file ? std::string(ipc) + file->string() : endpoint;
+  if (!file) return endpoint;
+  std::error_code code;
+  if (is_named(endpoint) && fs::exists(file->parent_path(), code))
+    check_folder(endpoint, file->parent_path());
+  return std::string(ipc) + file->string();
 }
 
 void use_keys(zmq::socket_t& socket, const BindKeys& keys) {
@@ -189,6 +213,9 @@ void make_keys(const fs::path& folder) {
   std::error_code code;
   fs::create_directories(folder, code);
   if (code) throw graph::Error("cannot make the folder " + folder.generic_string() + ": " + code.message());
+  for (const auto* name : {"key.secret", "key.public"})
+    if (fs::exists(folder / name, code))
+      throw graph::Error((folder / name).generic_string() + " exists; choose another folder, or remove it");
   std::array<char, key_length + 1> open{}, secret{};
   if (zmq_curve_keypair(open.data(), secret.data()) != 0)
     throw graph::Error("this ZeroMQ was built without CURVE, so keys cannot be made");

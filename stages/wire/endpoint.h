@@ -33,6 +33,9 @@ struct ConnectKeys {
 /// strangers could come there, when somebody else is there, or when it is no endpoint.
 std::string to_bind(const std::string& endpoint, bool has_keys);
 
+/// Of a bound ipc socket: nobody else may open it. Throws graph::Error.
+void make_private(const std::string& address);
+
 /// What ZeroMQ is to connect to. Throws graph::Error when it is no endpoint.
 std::string to_connect(const std::string& endpoint);
 

@@ -10,6 +10,7 @@
 #include <optional>
 
 #include "graph/stage.h"
+#include "stages/wire/loop.h"
 #include "stages/wire/message.h"
 #include "stages/wire/server.h"
 
@@ -24,24 +25,23 @@ struct Inject {
   void start() {
     graph::require(!params.topic.empty() && !params.noun.empty(), "topic and noun: expected both");
     state = std::make_unique<State>();
-    state->server = serve_at(params.endpoint, params);
-    state->command = "put " + params.topic;
-    state->server->handle(state->command,
-                          [noun = params.noun, to = state.get()](const auto&, auto, Arguments& given) {
-                            const auto message = decode(given.bytes("message"));
-                            given.end();
-                            if (message.noun.type != noun) throw graph::Error("expected the type " + noun);
-                            if (message.encoding != "raw") throw graph::Error("expected the encoding raw");
-                            auto body = unpack(message.noun.type, message.noun.fields, message.noun.payload);
-                            const std::lock_guard lock(to->mutex);
-                            if (to->waiting.size() >= most_waiting)
-                              throw graph::Error("busy: the pipeline has not taken the last ones yet");
-                            to->waiting.push_back(std::move(body));
-                            to->came.notify_one();
-                            Answer ok;
-                            msgpack::packer<Answer>(ok).pack_map(0);
-                            return ok;
-                          });
+    state->server = serve_at(params.endpoint, params, largest_message);
+    state->claim = state->server->handle(
+        "put " + params.topic, [noun = params.noun, to = state.get()](const auto&, auto, Arguments& given) {
+          const auto message = decode(given.bytes("message"));
+          given.end();
+          if (message.noun.type != noun) throw graph::Error("expected the type " + noun);
+          if (message.encoding != "raw") throw graph::Error("expected the encoding raw");
+          auto body = unpack(message.noun.type, message.noun.fields, message.noun.payload);
+          const std::lock_guard lock(to->mutex);
+          if (to->waiting.size() >= most_waiting)
+            throw graph::Error("busy: the pipeline has not taken the last ones yet");
+          to->waiting.push_back(std::move(body));
+          to->came.notify_one();
+          Answer ok;
+          msgpack::packer<Answer>(ok).pack_map(0);
+          return ok;
+        });
     spdlog::info("inject: {} under '{}' at {}", params.noun, params.topic, state->server->endpoint());
   }
 
@@ -57,14 +57,11 @@ struct Inject {
   void finish() { state.reset(); }
 
   struct State {
-    ~State() {
-      if (server) server->handle(command, nullptr);
-    }
     std::shared_ptr<Server> server;
-    std::string command;
     std::mutex mutex;
     std::condition_variable_any came;
     std::deque<graph::Any> waiting;
+    Server::Claim claim;  // the last member: it ends before what its handler uses
   };
 
   static constexpr std::size_t most_waiting = 16;

@@ -1,10 +1,13 @@
 // loop: an eventfd wakes a poll over all sockets; a doorkeeper answers for keys.
 #include "stages/wire/loop.h"
 
+#include <signal.h>
+#include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
 #include <array>
+#include <chrono>
 #include <string_view>
 
 #include "graph/error.h"
@@ -15,7 +18,11 @@ namespace {
 constexpr int linger_ms = 200;  // for what was sent when a socket closes
 constexpr int heartbeat_ms = 2000, silence_ms = 6000,
               handshake_ms = 5000;  // of a peer that is gone, or is none
-constexpr int turn = 256;           // messages of one socket before others
+constexpr std::size_t most_frames = 9;
+constexpr auto turn = std::chrono::milliseconds(2);  // of one socket, before the others
+constexpr auto tick_period = std::chrono::milliseconds(250);
+
+using Clock = std::chrono::steady_clock;
 
 }  // namespace
 
@@ -69,7 +76,14 @@ std::shared_ptr<Loop> Loop::shared() {
   return alive;
 }
 
-Loop::Loop() : bell_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)), thread_([this] { run(); }) {}
+Loop::Loop() : bell_(::eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)) {
+  // Signals are for threads that expect them.
+  sigset_t all, before;
+  sigfillset(&all);
+  pthread_sigmask(SIG_SETMASK, &all, &before);
+  thread_ = std::thread([this] { run(); });
+  pthread_sigmask(SIG_SETMASK, &before, nullptr);
+}
 
 Loop::~Loop() {
   {
@@ -117,6 +131,7 @@ std::string Loop::bind(zmq::socket_t& socket, const std::string& endpoint, const
   } catch (const zmq::error_t& error) {
     throw graph::Error("endpoint '" + endpoint + "': " + error.what());
   }
+  make_private(address);
   return socket.get(zmq::sockopt::last_endpoint);
 }
 
@@ -146,6 +161,7 @@ void Loop::remove(Served* served) {
 
 void Loop::run() {
   std::vector<Served*> served;
+  auto ticked = Clock::now();
   while (true) {
     {
       const std::lock_guard lock(mutex_);
@@ -154,28 +170,43 @@ void Loop::run() {
       ++rounds_;
     }
     changed_.notify_all();
-    for (auto* each : served) each->flush();
+    const bool ticks = Clock::now() - ticked >= tick_period;
+    if (ticks) ticked = Clock::now();
     std::vector<zmq::pollitem_t> items{{nullptr, bell_, ZMQ_POLLIN, 0}};
-    for (auto* each : served) items.push_back({each->socket().handle(), 0, ZMQ_POLLIN, 0});
-    zmq::poll(items);
+    for (auto* each : served) {
+      serve(*each, ticks);
+      items.push_back({each->socket().handle(), 0, ZMQ_POLLIN, 0});
+    }
+    try {
+      zmq::poll(items, tick_period);
+    } catch (const zmq::error_t&) {
+      continue;  // interrupted
+    }
     if (items[0].revents) {
       std::uint64_t rings = 0;
       [[maybe_unused]] const auto got = ::read(bell_, &rings, sizeof rings);
     }
-    for (auto* each : served) {
-      for (int taken = 0; taken < turn; ++taken) {
-        std::vector<zmq::message_t> frames;
-        bool more = true;
-        while (more) {
-          zmq::message_t frame;
-          if (!each->socket().recv(frame, zmq::recv_flags::dontwait)) break;
-          more = frame.more();
-          if (frames.size() < 9) frames.push_back(std::move(frame));
-        }
-        if (frames.empty()) break;
-        each->received(std::move(frames));
+  }
+}
+
+void Loop::serve(Served& served, bool ticks) {
+  try {
+    if (ticks) served.tick();
+    // A time of its own, so that one who floods us keeps nobody else waiting.
+    for (const auto begin = Clock::now(); Clock::now() - begin < turn;) {
+      std::vector<zmq::message_t> frames;
+      for (bool more = true; more;) {
+        zmq::message_t frame;
+        if (!served.socket().recv(frame, zmq::recv_flags::dontwait)) break;
+        more = frame.more();
+        if (frames.size() < most_frames) frames.push_back(std::move(frame));
       }
+      if (frames.empty()) break;
+      served.received(std::move(frames));
     }
+    served.flush();
+  } catch (const std::exception& error) {
+    spdlog::warn("a message could not be handled: {}", error.what());
   }
 }
 

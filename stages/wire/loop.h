@@ -6,7 +6,6 @@
 
 #include <condition_variable>
 #include <cstdint>
-#include <functional>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -24,7 +23,7 @@ namespace stages {
 constexpr std::size_t largest_message = std::size_t{64} << 20;  // bytes
 constexpr std::size_t queued_messages = 256;                    // in each of the queues on the way
 
-/// A socket that the loop serves. The hooks run on the loop's thread.
+/// A socket that the loop serves. The hooks run on the loop's thread; what they throw is logged, and no more.
 class Served {
  public:
   virtual ~Served() = default;
@@ -33,6 +32,8 @@ class Served {
   virtual void received(std::vector<zmq::message_t> frames) = 0;
   /// Sends what waits.
   virtual void flush() {}
+  /// About four times a second.
+  virtual void tick() {}
 };
 
 class Loop {
@@ -59,6 +60,7 @@ class Loop {
   class Doorkeeper;
 
   void run();
+  void serve(Served& served, bool ticks);
 
   zmq::context_t context_{1};
   const int bell_;

@@ -101,6 +101,12 @@ WireMessage decode(std::string_view bytes) {
   return message;
 }
 
+std::string plain(std::string text) {
+  for (auto& c : text)
+    if (c < ' ' || c > '~') c = '?';
+  return text;
+}
+
 std::uint64_t unix_ns() {
   const auto now = std::chrono::system_clock::now().time_since_epoch();
   return static_cast<std::uint64_t>(std::chrono::nanoseconds(now).count());

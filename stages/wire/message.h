@@ -30,6 +30,9 @@ std::string encode(const WireMessage& message);
 /// is taken as it is, for unpack() to look into.
 WireMessage decode(std::string_view bytes);
 
+/// A stranger's text, fit to be shown and sent on.
+std::string plain(std::string text);
+
 /// Nanoseconds since 1970.
 std::uint64_t unix_ns();
 

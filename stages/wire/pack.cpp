@@ -39,6 +39,8 @@ std::string known() {
 
 }  // namespace
 
+bool travels(const std::string& type) { return packers().contains(type); }
+
 Packed pack(const graph::Any& body) {
   const auto& type = body.type().name;
   const auto packer = packers().find(type);

@@ -16,6 +16,9 @@ struct Packed {
   std::string payload;  // the numbers of the tensors
 };
 
+/// Whether nouns of this type can be packed.
+bool travels(const std::string& type);
+
 /// Throws graph::Error when the noun does not travel. Any thread.
 Packed pack(const graph::Any& body);
 

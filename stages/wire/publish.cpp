@@ -34,7 +34,7 @@ struct Publish {
     const auto edges =
         context.run ? context.run->edges_into(context.stage) : std::vector<graph::EdgeReport>{};
     const auto edge = edges.empty() ? "" : edges[0].from;
-    publisher->announce({params.topic, edge}, context.run ? context.run->pipeline() : "");
+    publisher->announce({params.topic, edge}, [run = context.run] { return run ? run->pipeline() : ""; });
     spdlog::info("tap: {} under '{}' at {}", edge, params.topic, publisher->endpoint());
   }
 
@@ -42,7 +42,6 @@ struct Publish {
     const auto lost = newly_lost(context);
     for (auto& [topic, seq] : seqs) seq += lost;
     if (const auto* frame = message.get<Frame>()) return send_views(*frame);
-    graph::require(params.encoding == "raw", "encoding: png and jpeg are for frames alone");
     send(params.topic, [&] { return message; });
   }
 
@@ -75,13 +74,19 @@ struct Publish {
     const auto seq = seqs[topic]++;
     if (!publisher->is_heard(topic)) return;
     WireMessage message{.topic = topic, .run_id = run_id(), .seq = seq, .t_ns = unix_ns()};
-    const auto noun = body();
-    message.noun = pack(noun);
-    if (params.encoding != "raw") {
-      message.encoding = params.encoding;
-      message.noun.payload = compressed(noun.as<View>().pixels);
+    // Who watches cannot end what is watched.
+    try {
+      const auto noun = body();
+      message.noun = pack(noun);
+      if (params.encoding != "raw") {
+        message.encoding = params.encoding;
+        message.noun.payload = compressed(noun.as<View>().pixels);
+      }
+      publisher->send(encode(message));
+    } catch (const graph::Error& error) {
+      if (std::exchange(complaint, error.what()) != error.what())
+        spdlog::warn("tap '{}': {}", topic, error.what());
     }
-    publisher->send(encode(message));
   }
 
   void send_end(const std::string& topic) {
@@ -108,6 +113,7 @@ struct Publish {
   std::shared_ptr<Publisher> publisher;
   std::map<std::string, std::uint64_t> seqs;  // the next one, by topic
   std::uint64_t lost_before = 0;
+  std::string complaint;  // said already
 };
 
 using P = Publish::Params;

@@ -1,11 +1,14 @@
 // publisher: XPUB, so that it knows who listens, and to what.
 #include "stages/wire/publisher.h"
 
+#include <torch/types.h>
+
 #include <algorithm>
 #include <deque>
 #include <map>
 #include <mutex>
 #include <set>
+#include <utility>
 
 #include "stages/wire/loop.h"
 #include "stages/wire/message.h"
@@ -14,13 +17,15 @@ namespace stages {
 namespace {
 
 constexpr std::string_view hello_topic("hello\0", 6);
-constexpr std::size_t longest_prefix = 256, most_prefixes = 65536;
+constexpr std::size_t longest_prefix = 256, most_prefixes = 4096;
+constexpr std::size_t most_waiting = largest_message;  // bytes
 
 class XPublisher final : public Publisher, Served {
  public:
   XPublisher(const std::string& endpoint, const BindKeys& keys)
       : loop_(Loop::shared()), socket_(loop_->make_socket(zmq::socket_type::xpub)) {
-    socket_.set(zmq::sockopt::xpub_verbose, true);  // each newcomer is told hello
+    socket_.set(zmq::sockopt::xpub_verbose, true);                        // each newcomer is told hello
+    socket_.set(zmq::sockopt::maxmsgsize, std::int64_t{longest_prefix});  // of what a reader says
     endpoint_ = loop_->bind(socket_, endpoint, keys);
     loop_->add(this);
   }
@@ -32,6 +37,7 @@ class XPublisher final : public Publisher, Served {
   // ZeroMQ filters by prefix, so a reader's prefix may be shorter than the topic, or go on into what follows it.
   bool is_heard(std::string_view topic) const override {
     const std::lock_guard lock(mutex_);
+    if (wanted_.size() >= most_prefixes) return true;  // some are not in it
     return std::ranges::any_of(wanted_, [&](const std::string& prefix) {
       const auto shared = std::min(prefix.size(), topic.size());
       return topic.substr(0, shared) == std::string_view(prefix).substr(0, shared) &&
@@ -42,16 +48,17 @@ class XPublisher final : public Publisher, Served {
   void send(std::string message) override {
     {
       const std::lock_guard lock(mutex_);
+      waiting_bytes_ += message.size();
       waiting_.push_back(std::move(message));
-      if (waiting_.size() > queued_messages) waiting_.pop_front();
+      for (; waiting_bytes_ > most_waiting; waiting_.pop_front()) waiting_bytes_ -= waiting_.front().size();
     }
     loop_->ring();
   }
 
-  void announce(const Tap& tap, const std::string& pipeline) override {
+  void announce(const Tap& tap, std::function<std::string()> pipeline) override {
     const std::lock_guard lock(mutex_);
     hello_.taps.push_back(tap);
-    hello_.pipeline = pipeline;
+    pipeline_ = std::move(pipeline);
   }
 
   std::string endpoint() const override { return endpoint_; }
@@ -67,11 +74,7 @@ class XPublisher final : public Publisher, Served {
     const std::lock_guard lock(mutex_);
     if (text[0] == 1 && wanted_.size() < most_prefixes) wanted_.emplace(prefix);
     if (text[0] == 0) wanted_.erase(std::string(prefix));
-    if (text[0] != 1 || prefix.empty() || !hello_topic.starts_with(prefix)) return;
-    WireMessage hello{.topic = "hello", .run_id = run_id(), .seq = hellos_++, .t_ns = unix_ns()};
-    hello.noun = pack(graph::Any::of(hello_));
-    waiting_.push_back(encode(hello));
-    loop_->ring();
+    hello_due_ |= text[0] == 1 && !prefix.empty() && hello_topic.starts_with(prefix);
   }
 
   void flush() override {
@@ -79,8 +82,19 @@ class XPublisher final : public Publisher, Served {
     {
       const std::lock_guard lock(mutex_);
       out.swap(waiting_);
+      waiting_bytes_ = 0;
+      if (std::exchange(hello_due_, false)) out.push_back(hello());
     }
     for (const auto& each : out) socket_.send(zmq::buffer(each), zmq::send_flags::dontwait);
+  }
+
+  std::string hello() {
+    const auto yaml = pipeline_ ? pipeline_() : "";
+    hello_.pipeline = torch::empty({static_cast<std::int64_t>(yaml.size())}, torch::kByte);
+    std::ranges::copy(yaml, hello_.pipeline.data_ptr<std::uint8_t>());
+    WireMessage message{.topic = "hello", .run_id = run_id(), .seq = hellos_++, .t_ns = unix_ns()};
+    message.noun = pack(graph::Any::of(hello_));
+    return encode(message);
   }
 
   std::shared_ptr<Loop> loop_;
@@ -89,7 +103,10 @@ class XPublisher final : public Publisher, Served {
   mutable std::mutex mutex_;
   std::deque<std::string> waiting_;
   std::set<std::string> wanted_;  // prefixes of messages
+  std::size_t waiting_bytes_ = 0;
   Hello hello_;
+  std::function<std::string()> pipeline_;
+  bool hello_due_ = false;
   std::uint64_t hellos_ = 0;
 };
 

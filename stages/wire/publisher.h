@@ -1,7 +1,7 @@
 // publisher: the sending end of taps.
 #pragma once
 
-#include <cstddef>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -20,8 +20,8 @@ class Publisher {
   virtual bool is_heard(std::string_view topic) const = 0;
   /// Sends bytes that begin with their topic. Never waits.
   virtual void send(std::string message) = 0;
-  /// Names a tap in the Hello that newcomers are sent, and the pipeline that it is of.
-  virtual void announce(const Tap& tap, const std::string& pipeline) = 0;
+  /// Names a tap in the Hello that newcomers are sent. What gives its pipeline is called as long as this lives.
+  virtual void announce(const Tap& tap, std::function<std::string()> pipeline) = 0;
   /// Where others connect, as ZeroMQ writes it.
   virtual std::string endpoint() const = 0;
 };

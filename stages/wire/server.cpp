@@ -16,22 +16,14 @@
 namespace stages {
 namespace {
 
-constexpr std::size_t largest_command = 64 << 10;  // bytes, but for put
 constexpr std::int64_t version = 1;
 
-const msgpack::unpack_limit limits(/*array*/ 256, /*map*/ 64, /*str*/ largest_command,
-                                   /*bin*/ largest_message,
-                                   /*ext*/ 0, /*depth*/ 8);
+// A flat map; what nests a little is read, so that it can be refused by its id.
+const msgpack::unpack_limit limits(/*array*/ 16, /*map*/ 16, /*str*/ largest_command, /*bin*/ largest_message,
+                                   /*ext*/ 0, /*depth*/ 2);
 
 bool is_text(const msgpack::object& object) { return object.type == msgpack::type::STR; }
 std::string_view text_of(const msgpack::object& object) { return {object.via.str.ptr, object.via.str.size}; }
-
-// Fit to be sent and shown, whatever a stranger made us repeat.
-std::string plain(std::string text) {
-  for (auto& c : text)
-    if (c < ' ' || c > '~') c = '?';
-  return text;
-}
 
 std::string shown(std::string_view text) { return "'" + std::string(text.substr(0, 40)) + "'"; }
 
@@ -125,9 +117,13 @@ namespace {
 
 class Router final : public Server, Served {
  public:
-  Router(const std::string& endpoint, const BindKeys& keys)
-      : loop_(Loop::shared()), socket_(loop_->make_socket(zmq::socket_type::router)) {
+  Router(const std::string& endpoint, const BindKeys& keys, std::size_t most)
+      : largest(most), loop_(Loop::shared()), socket_(loop_->make_socket(zmq::socket_type::router)) {
     socket_.set(zmq::sockopt::router_mandatory, true);  // else nobody learns that a peer is gone
+    // ZeroMQ learns late what was fetched, so this is some hundred answers.
+    socket_.set(zmq::sockopt::sndhwm, 1024);
+    // Somewhat more, so that who says too much is told.
+    socket_.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(8 * largest));
     endpoint_ = loop_->bind(socket_, endpoint, keys);
     loop_->add(this);
   }
@@ -136,17 +132,18 @@ class Router final : public Server, Served {
     flush();
   }
 
-  void handle(const std::string& command, Handler handler) override {
+  Claim handle(const std::string& command, Handler handler) override {
     const std::lock_guard lock(handlers_mutex_);
-    if (!handler)
-      handlers_.erase(command);
-    else if (!handlers_.emplace(command, std::move(handler)).second)
+    if (!handlers_.emplace(command, std::move(handler)).second)
       throw graph::Error("endpoint '" + endpoint_ + "': another stage answers '" + command + "' there");
+    return claim([this, command] { handlers_.erase(command); });
   }
 
-  void on_gone(std::function<void(const Peer&)> handler) override {
+  Claim attend(Attendant attendant) override {
     const std::lock_guard lock(handlers_mutex_);
-    gone_ = std::move(handler);
+    if (attendant_) throw graph::Error("endpoint '" + endpoint_ + "': another stage attends to it");
+    attendant_ = std::move(attendant);
+    return claim([this] { attendant_.reset(); });
   }
 
   void tell(const Peer& peer, const std::string& event, std::optional<std::int64_t> session) override {
@@ -165,13 +162,31 @@ class Router final : public Server, Served {
 
   std::string endpoint() const override { return endpoint_; }
 
+  const std::size_t largest;
+
  private:
   zmq::socket_t& socket() override { return socket_; }
+
+  Claim claim(std::function<void()> release) {
+    return {this, [this, release = std::move(release)](const void*) {
+              const std::lock_guard lock(handlers_mutex_);
+              release();
+            }};
+  }
+
+  void tick() override {
+    const std::lock_guard lock(handlers_mutex_);
+    if (attendant_) attendant_->tick();
+  }
 
   void received(std::vector<zmq::message_t> frames) override {
     // REQ sends an empty frame first.
     const Peer peer{frames[0].to_string(), frames.size() > 1 && frames[1].size() == 0};
     const auto body = peer.asks ? 2u : 1u;
+    {
+      const std::lock_guard lock(handlers_mutex_);
+      if (attendant_) attendant_->heard(peer);
+    }
     std::string answer;
     if (frames.size() != body + 1) {
       answer = packed({}, "error", [](Answer& text) {
@@ -186,12 +201,14 @@ class Router final : public Server, Served {
   std::string answer_to(const Peer& peer, std::string_view bytes) {
     std::optional<std::int64_t> id;
     try {
+      if (bytes.size() > largest)
+        throw graph::Error(fmt::format("a command has {} bytes at most here", largest));
       msgpack::object_handle parsed;
       std::size_t read = 0;
       try {
         parsed = msgpack::unpack(bytes.data(), bytes.size(), read, in_place, nullptr, limits);
       } catch (const msgpack::unpack_error&) {
-        throw graph::Error("no msgpack, or larger or deeper than a command may be");
+        throw graph::Error("no msgpack, or something nested or longer than a command may hold");
       }
       if (read != bytes.size()) throw graph::Error("bytes too many behind the command");
       Arguments arguments(parsed.get());
@@ -210,6 +227,8 @@ class Router final : public Server, Served {
       return packed(id, "ok", [&](Answer& answer) { answer.write(ok.data(), ok.size()); });
     } catch (const graph::Error& error) {
       return packed(id, "error", [&](Answer& answer) { msgpack::pack(answer, plain(error.what())); });
+    } catch (const std::exception&) {  // memory, above all
+      return packed(id, "error", [](Answer& answer) { msgpack::pack(answer, "this cannot be done here"); });
     }
   }
 
@@ -233,7 +252,7 @@ class Router final : public Server, Served {
       socket_.send(zmq::buffer(bytes), zmq::send_flags::dontwait);
     } catch (const zmq::error_t&) {
       const std::lock_guard lock(handlers_mutex_);
-      if (gone_) gone_(peer);
+      if (attendant_) attendant_->gone(peer);
     }
   }
 
@@ -242,19 +261,23 @@ class Router final : public Server, Served {
   std::string endpoint_;
   std::mutex handlers_mutex_;  // held while one of them runs
   std::map<std::string, Handler> handlers_;
-  std::function<void(const Peer&)> gone_;
+  std::optional<Attendant> attendant_;
   std::mutex mutex_;
   std::deque<std::pair<Peer, std::string>> events_;
 };
 
 }  // namespace
 
-std::shared_ptr<Server> serve_at(const std::string& endpoint, const BindKeys& keys) {
+std::shared_ptr<Server> serve_at(const std::string& endpoint, const BindKeys& keys, std::size_t largest) {
   static std::mutex mutex;
   static std::map<std::string, std::weak_ptr<Router>> all;
   const std::lock_guard lock(mutex);
-  if (auto there = all[endpoint].lock()) return there;
-  auto made = std::make_shared<Router>(endpoint, keys);
+  if (auto there = all[endpoint].lock()) {
+    if (there->largest != largest)
+      throw graph::Error("endpoint '" + endpoint + "': inject and control want endpoints of their own");
+    return there;
+  }
+  auto made = std::make_shared<Router>(endpoint, keys, largest);
   all[endpoint] = made;
   return made;
 }

@@ -51,19 +51,30 @@ class Server {
   /// `id` is the command's. Throws graph::Error to answer with an error.
   using Handler = std::function<Answer(const Peer& peer, std::int64_t id, Arguments& arguments)>;
 
+  /// Ends what it was given for with its last copy; when that is done, no handler is called any more.
+  using Claim = std::shared_ptr<const void>;
+  struct Attendant {
+    std::function<void(const Peer&)> heard;  // something came from it
+    std::function<void(const Peer&)> gone;   // nothing can be sent to it any more
+    std::function<void()> tick;              // about four times a second
+  };
+
   virtual ~Server() = default;
-  /// Has commands of that name handled from now on; a null handler ends that, and when it returns the old one is not
-  /// called any more. Throws graph::Error when the name is taken. Commands `put` are known by "put TOPIC".
-  virtual void handle(const std::string& command, Handler handler) = 0;
-  /// Called with a peer to whom something could not be sent because it is gone.
-  virtual void on_gone(std::function<void(const Peer&)> handler) = 0;
+  /// Has commands of that name handled. Throws graph::Error when the name is taken. Commands `put` are known by "put
+  /// TOPIC".
+  [[nodiscard]] virtual Claim handle(const std::string& command, Handler handler) = 0;
+  /// Throws graph::Error when somebody attends already.
+  [[nodiscard]] virtual Claim attend(Attendant attendant) = 0;
   /// Sends an event to a peer, unless it asks. Any thread, handlers too; never waits.
   virtual void tell(const Peer& peer, const std::string& event, std::optional<std::int64_t> session) = 0;
   virtual std::string endpoint() const = 0;
 };
 
-/// The server bound there; stages of one pipeline share it. Throws graph::Error when the endpoint is no such, or taken by
-/// another process.
-std::shared_ptr<Server> serve_at(const std::string& endpoint, const BindKeys& keys);
+/// What commands may have in bytes, but for `put`.
+constexpr std::size_t largest_command = 64 << 10;
+
+/// The server bound there, for commands of at most `largest` bytes; stages of one pipeline that agree on that share it.
+/// Throws graph::Error when the endpoint is no such, or taken.
+std::shared_ptr<Server> serve_at(const std::string& endpoint, const BindKeys& keys, std::size_t largest);
 
 }  // namespace stages

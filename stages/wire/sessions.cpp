@@ -87,10 +87,9 @@ std::size_t Sessions::waiting() const {
   return waiting_.size();
 }
 
-std::optional<Action> Sessions::next(std::stop_token stop, std::chrono::milliseconds patience) {
+std::optional<Action> Sessions::next(std::stop_token stop) {
   std::unique_lock lock(mutex_);
-  came_.wait_for(lock, stop, patience, [&] { return !waiting_.empty(); });
-  if (waiting_.empty()) return std::nullopt;
+  if (!came_.wait(lock, stop, [&] { return !waiting_.empty(); })) return std::nullopt;
   const auto oldest = waiting_.front();
   waiting_.pop_front();
   return oldest;

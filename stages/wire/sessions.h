@@ -48,8 +48,8 @@ class Sessions {
   std::vector<Member> expire();
   std::size_t waiting() const;
 
-  /// The next thing that somebody wants; nothing when it did not come in time or `stop` was asked for.
-  std::optional<Action> next(std::stop_token stop, std::chrono::milliseconds patience);
+  /// Waits for the next thing that somebody wants; nothing when `stop` was asked for.
+  std::optional<Action> next(std::stop_token stop);
 
  private:
   struct Session {

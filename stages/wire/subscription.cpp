@@ -1,15 +1,20 @@
 // subscription: SUB on the loop, a queue, and whoever waits at it.
 #include "stages/wire/subscription.h"
 
+#include <torch/types.h>
+
 #include <condition_variable>
 #include <deque>
 #include <mutex>
 
+#include "graph/error.h"
 #include "stages/wire/loop.h"
 #include "stages/wire/message.h"
 
 namespace stages {
 namespace {
+
+constexpr std::size_t most_waiting = 4 * largest_message;  // bytes
 
 class Subscriber final : public Subscription, Served {
  public:
@@ -25,19 +30,25 @@ class Subscriber final : public Subscription, Served {
     std::unique_lock lock(mutex_);
     came_.wait_for(lock, stop, patience, [&] { return !waiting_.empty(); });
     if (waiting_.empty()) return std::nullopt;
-    auto oldest = std::move(waiting_.front());
-    waiting_.pop_front();
+    auto oldest = waiting_.front();
+    drop_oldest();
     return oldest;
   }
 
  private:
+  void drop_oldest() {
+    waiting_bytes_ -= waiting_.front().size();
+    waiting_.pop_front();
+  }
+
   zmq::socket_t& socket() override { return socket_; }
 
   void received(std::vector<zmq::message_t> frames) override {
     {
       const std::lock_guard lock(mutex_);
+      waiting_bytes_ += frames[0].size();
       waiting_.push_back(frames[0].to_string());
-      if (waiting_.size() > queued_messages) waiting_.pop_front();
+      while (waiting_.size() > queued_messages || waiting_bytes_ > most_waiting) drop_oldest();
     }
     came_.notify_one();
   }
@@ -47,6 +58,7 @@ class Subscriber final : public Subscription, Served {
   std::mutex mutex_;
   std::condition_variable_any came_;
   std::deque<std::string> waiting_;
+  std::size_t waiting_bytes_ = 0;
 };
 
 }  // namespace
@@ -55,6 +67,14 @@ std::unique_ptr<Subscription> subscribe_to(const std::string& endpoint,
                                            const std::vector<std::string>& prefixes,
                                            const ConnectKeys& keys) {
   return std::make_unique<Subscriber>(endpoint, prefixes, keys);
+}
+
+std::string pipeline_of(const Hello& hello) {
+  const auto& bytes = hello.pipeline;
+  graph::require(bytes.defined() && bytes.dim() == 1 && bytes.scalar_type() == at::kByte,
+                 "a hello without a pipeline");
+  const auto plain = bytes.contiguous();
+  return {plain.data_ptr<std::uint8_t>(), plain.data_ptr<std::uint8_t>() + plain.numel()};
 }
 
 std::optional<Hello> hello_of(const std::string& endpoint, const ConnectKeys& keys,

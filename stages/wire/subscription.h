@@ -27,6 +27,9 @@ class Subscription {
 std::unique_ptr<Subscription> subscribe_to(const std::string& endpoint,
                                            const std::vector<std::string>& prefixes, const ConnectKeys& keys);
 
+/// The pipeline's text in a Hello. Throws graph::Error when it is none.
+std::string pipeline_of(const Hello& hello);
+
 /// What there is to hear at an endpoint; nothing when nobody answered in time.
 std::optional<Hello> hello_of(const std::string& endpoint, const ConnectKeys& keys,
                               std::chrono::milliseconds patience);

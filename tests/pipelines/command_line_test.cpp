@@ -102,4 +102,39 @@ TEST(CommandLine, AnOverrideSwapsAStage) {
   EXPECT_EQ(drawn.output.find("window ─► ↩ players.actions"), std::string::npos) << drawn.output;
 }
 
+TEST(CommandLine, TapsAndInjectedInputsBecomeStages) {
+  const tests::Folder folder;
+  const auto file = (folder / "p.yaml").string();
+  const auto draw = [&](const std::string& lists) {
+    std::ofstream(file) << "endpoint: ipc://x\nstages:\n  clock: {type: clock}\n"
+                           "  players: {type: players, from: clock}\n  seen: {type: count, from: players}\n"
+                        << lists;
+    return run({"graph", file});
+  };
+  const auto drawn = draw(
+      "taps: [{edge: players, topic: turns}]\n"
+      "inject: [{input: players.actions, topic: presses, endpoint: ipc://y}]\n");
+  EXPECT_EQ(drawn.code, 0) << drawn.output;
+  EXPECT_NE(drawn.output.find("drop_oldest ─► tap_turns"), std::string::npos) << drawn.output;
+  EXPECT_NE(drawn.output.find("inject_presses ─► ↩ players.actions"), std::string::npos) << drawn.output;
+  EXPECT_NE(drawn.output.find("clock ─► players"), std::string::npos) << drawn.output;
+
+  const auto refused = [&](const std::string& lists, const std::string& text) {
+    const auto said = draw(lists);
+    EXPECT_EQ(said.code, 2) << lists;
+    EXPECT_NE(said.output.find(text), std::string::npos) << said.output;
+  };
+  refused("taps: {edge: players}\n", "p.yaml:6:7: 'taps' must be a list");
+  refused("taps: [players]\n", "p.yaml:6:8: expected {edge: STAGE, topic: NAME}");
+  refused("taps: [{edge: players}]\n", "'topic' is missing");
+  refused("taps: [{edge: players, topic: t, color: red}]\n", "unknown key 'color'");
+  refused("taps: [{edge: players, topic: t, encoding: png}]\n",
+          "encoding png is for frames; 'players' is Turn");
+  refused("taps: [{edge: players, topic: t}, {edge: clock, topic: t}]\n", "choose another topic");
+  refused("taps: [{edge: nobody, topic: t}]\n", "nobody");
+  refused("inject: [{input: players.keys, topic: t, endpoint: ipc://y}]\n",
+          "stage 'players' has no input 'keys'");
+  refused("inject: [{input: seen.messages, topic: t, endpoint: ipc://y}]\n", "takes anything");
+}
+
 }  // namespace

@@ -82,7 +82,7 @@ std::vector<Any> nouns() {
                    9}),
       Any::of(Frame{torch::randint(0, 256, {1, 4, 4, 3}, torch::kByte), actions({1}), {{-1, 5, 6}}, 7}),
       Any::of(View{torch::randint(0, 256, {4, 4, 3}, torch::kByte), 1, 2, 3, 4, 5}),
-      Any::of(Hello{{{"frames", "frames.frame"}, {"", ""}}, "stages: {}"}),
+      Any::of(Hello{{{"frames", "frames.frame"}, {"", ""}}, torch::full({9}, 65, torch::kByte)}),
       Any::of(End{}),
   };
 }

@@ -41,11 +41,12 @@ class RunStub : public graph::Run {
     return values.at(stage + "." + key);
   }
   std::map<std::string, std::string> live() const override { return values; }
-  std::string pipeline() const override { return "stages: {}\n"; }
+  std::string pipeline() const override { return text; }
   std::vector<graph::EdgeReport> edges_into(const std::string&) const override { return edges; }
 
   std::uint64_t length = 100, first_number = 0;
   double seconds = 0;
+  std::string text = "stages: {}\n";
   bool broken = false;
   std::map<std::string, std::string> values;  // "stage.parameter"
   std::vector<graph::EdgeReport> edges;

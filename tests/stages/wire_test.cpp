@@ -31,7 +31,7 @@ using tests::RunStub;
 std::string complaint(const std::function<void()>& act) {
   try {
     act();
-  } catch (const graph::Error& error) {
+  } catch (const std::exception& error) {
     return error.what();
   }
   return "";
@@ -135,6 +135,12 @@ TEST_F(Wire, AFolderThatOthersMayWriteToIsRefused) {
   EXPECT_EQ(complaint([&] { stages::to_bind("ipc://" + (folder / "s").string(), false); }), "");
   std::ofstream(folder / "s") << "precious";
   expect_in(complaint([&] { stages::to_bind("ipc://" + (folder / "s").string(), false); }), "is no socket");
+}
+
+TEST_F(Wire, ASocketIsItsOwnersAlone) {
+  fs::permissions(run.folder(), fs::perms::owner_all | fs::perms::others_read | fs::perms::others_exec);
+  const auto at = stages::publish_at(endpoint(), {});
+  EXPECT_EQ(fs::status(run.folder() / "s").permissions(), fs::perms::owner_read | fs::perms::owner_write);
 }
 
 TEST_F(Wire, ANameLiesInAPrivateFolder) {
@@ -253,21 +259,31 @@ TEST_F(Taps, SayWhatThereIs) {
   ASSERT_EQ(hello->taps.size(), 1u);
   EXPECT_EQ(hello->taps[0].topic, "frames");
   EXPECT_EQ(hello->taps[0].edge, "game.frame");
-  EXPECT_EQ(hello->pipeline, run.pipeline());
+  EXPECT_EQ(stages::pipeline_of(*hello), run.pipeline());
   EXPECT_FALSE(stages::hello_of(endpoint("nobody"), {}, 100ms));
 }
 
-TEST_F(Taps, OtherTypesGoAsTheyAre) {
+TEST_F(Taps, OtherTypesGoAsTheyAreAndWhatCannotGoEndsNothing) {
   auto tap = publisher();
   tap.start();
   auto sub = subscriber();
   sub.start();
   wait_for("frames");
   tap.run<>(0, stages::Tick{12});
+  tap.run<>(1, stages::Snapshot{});
+  tap.run<>(2, stages::Tick{13});
   EXPECT_EQ(sub.run<Any>(0)->as<stages::Tick>().skipped, 12u);
-  auto pictures = publisher(", encoding: png");
-  pictures.start();
-  EXPECT_THROW(pictures.run<>(0, stages::Tick{12}), graph::Error);
+  EXPECT_FALSE(sub.run<Any>(1));
+  EXPECT_EQ(sub.run<Any>(2)->as<stages::Tick>().skipped, 13u);
+}
+
+TEST_F(Taps, SayWhatThereIsHoweverLongThePipeline) {
+  run.text = "# " + std::string(200'000, 'x') + "\nstages: {}\n";
+  auto tap = publisher();
+  tap.start();
+  const auto hello = stages::hello_of(endpoint(), {}, 5s);
+  ASSERT_TRUE(hello);
+  EXPECT_EQ(stages::pipeline_of(*hello), run.text);
 }
 
 // --- commands --------------------------------------------------------------------------------------------------
@@ -363,6 +379,26 @@ TEST(Sessions, ThatAreSilentLeave) {
   EXPECT_TRUE(sessions.members().empty());
 }
 
+TEST_F(Commands, OneWhoActsKeepsNobodyAlive) {
+  auto stage = control(", timeout: 0.5");
+  Client busy(endpoint(), {}), silent(endpoint(), {});
+  const auto mine = busy.ask({{"do", "join"}})["session"].get<std::int64_t>();
+  silent.ask({{"do", "join"}});
+  {
+    Client vanished(endpoint(), {});
+    vanished.ask({{"do", "join"}});
+  }
+  Json sessions;
+  for (int i = 0; i < 80 && sessions != Json::array({mine}); ++i) {
+    busy.ask({{"do", "act"}, {"session", mine}, {"action", 2}});
+    while (stage.run<stages::Action>(0)->kind != stages::Action::Kind::act) {
+    }
+    std::this_thread::sleep_for(50ms);
+    sessions = busy.ask({{"do", "status"}})["sessions"];
+  }
+  EXPECT_EQ(sessions, Json::array({mine}));
+}
+
 TEST_F(Commands, PutsReachTheirInput) {
   Harness inject("inject", "{endpoint: '" + endpoint() + "', topic: presses, noun: Action}");
   inject.start();
@@ -402,7 +438,8 @@ TEST_F(Commands, WithKeysOnlyWhoIsOnTheListIsAnswered) {
   expect_in(complaint([&] { asks({file("friend/key.secret"), file("stranger/key.public")}); }), "no answer");
   expect_in(complaint([&] { asks({}); }), "no answer");
   expect_in(complaint([&] { asks({file("friend/key.secret"), ""}); }), "keys come together");
-  expect_in(complaint([&] { asks({file("clients"), file("nothing")}); }), "cannot be read");
+  expect_in(complaint([&] { asks({file("friend/key.secret"), file("nothing")}); }), "cannot be read");
+  expect_in(complaint([&] { asks({file("clients"), file("server/key.public")}); }), "others may read");
   expect_in(complaint([&] {
               Harness("control",
                       "{endpoint: '" + endpoint("t") + "', key: " + file("server/key.secret") + "}", "{}",

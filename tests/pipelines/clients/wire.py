@@ -30,7 +30,7 @@ NOUNS = {
                 "background": int},
     "NoisyPatches": {"x_t": "float32 4", "v": "float32 4", "t": "* 2", "action": "* 2"},
     "Episode": {"frames": "uint8 4", "action": "int64 1", "reward": "float32 1"},
-    "Hello": {"taps": [{"topic": str, "edge": str}], "pipeline": str},
+    "Hello": {"taps": [{"topic": str, "edge": str}], "pipeline": "uint8 1"},
     "End": {},
 }
 
