@@ -3,6 +3,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <deque>
 #include <limits>
 #include <map>
@@ -123,7 +124,8 @@ class Router final : public Server, Served {
     // ZeroMQ learns late what was fetched, so this is some hundred answers.
     socket_.set(zmq::sockopt::sndhwm, 1024);
     // Somewhat more, so that who says too much is told.
-    socket_.set(zmq::sockopt::maxmsgsize, static_cast<std::int64_t>(8 * largest));
+    socket_.set(zmq::sockopt::maxmsgsize,
+                static_cast<std::int64_t>(std::min(8 * largest, largest_message + largest_command)));
     endpoint_ = loop_->bind(socket_, endpoint, keys);
     loop_->add(this);
   }

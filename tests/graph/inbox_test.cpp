@@ -57,6 +57,23 @@ std::vector<std::uint64_t> drain(Inbox& inbox) {
 
 using Numbers = std::vector<std::uint64_t>;
 
+TEST(Inbox, AGatheredInputThatWaitsHoldsItsSourceUntilAllIsTaken) {
+  Gate gate(2);
+  Inbox inbox({port(Intake::joined), port(Intake::gathered)},
+              {{.port = 0, .when_full = WhenFull::wait}, {.port = 1, .when_full = WhenFull::wait}});
+  inbox.put(1, message(0, gate.try_acquire()));
+  inbox.put(1, message(1, gate.try_acquire()));
+  EXPECT_FALSE(gate.available());
+  Inbox::Firing firing;
+  EXPECT_EQ(inbox.take(firing), Found::nothing);
+  inbox.put(0, message(7));
+  EXPECT_EQ(inbox.take(firing), Found::messages);
+  EXPECT_EQ(firing.number, 7u);
+  EXPECT_EQ(firing.inputs[1].many.size(), 2u);
+  EXPECT_TRUE(gate.available());
+  EXPECT_EQ(inbox.counts(1).dropped, 0u);
+}
+
 TEST(Inbox, WaitKeepsEverythingInOrder) {
   auto inbox = one(WhenFull::wait);
   for (std::uint64_t n = 0; n < 100; ++n) inbox.put(0, message(n));
