@@ -165,7 +165,7 @@ class Engine::Impl final : public Run {
     // A value that does not fit is refused here, by a trial, and not later on the stage's thread.
     parameter->decode(node->plan.type->default_params().get(), value);
     const std::lock_guard lock(node->live_mutex);
-    std::erase_if(node->live, [&](const auto& earlier) { return earlier.first == parameter; });
+    std::erase_if(node->live, [same = parameter](const auto& earlier) { return earlier.first == same; });
     node->live.emplace_back(parameter, value);
     node->has_live = true;
   }
