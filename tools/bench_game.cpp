@@ -69,20 +69,6 @@ graph::Pipeline pipeline_of(const GameSetup& setup, const fs::path& weights, Met
 
 }  // namespace
 
-// --- folder ----------------------------------------------------------------------------------------------------
-
-ScratchFolder::ScratchFolder() {
-  auto name = (fs::temp_directory_path() / "worldline-bench-XXXXXX").string();
-  if (!::mkdtemp(name.data()))
-    throw graph::Error("cannot make a folder in " + fs::temp_directory_path().generic_string());
-  path_ = name;
-}
-
-ScratchFolder::~ScratchFolder() {
-  std::error_code ignored;
-  fs::remove_all(path_, ignored);
-}
-
 // --- game ------------------------------------------------------------------------------------------------------
 
 // Publisher and server are here before the stages that share them: so it is known which port was free.

@@ -16,23 +16,9 @@
 #include "stages/model/config.h"
 #include "stages/wire/publisher.h"
 #include "stages/wire/server.h"
+#include "tools/scratch_folder.h"
 
 namespace tools {
-
-/// A folder of its own, which goes with all that is in it.
-class ScratchFolder {
- public:
-  ScratchFolder();
-  ~ScratchFolder();
-  ScratchFolder(const ScratchFolder&) = delete;
-
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  /// The endpoint of a socket in it.
-  std::string ipc(const std::string& name) const { return "ipc://" + (path_ / name).string(); }
-
- private:
-  std::filesystem::path path_;
-};
 
 struct GameSetup {
   model::Config model;

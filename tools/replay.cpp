@@ -23,6 +23,7 @@
 #include "tools/out.h"
 #include "tools/request.h"
 #include "tools/run_pipeline.h"
+#include "tools/scratch_folder.h"
 #include "tools/verbs.h"
 
 namespace tools {
@@ -194,27 +195,7 @@ struct Options {
   fs::path recording, out;
 };
 
-// A folder that goes with the object.
-class Scratch {
- public:
-  Scratch() {
-    auto name = (fs::temp_directory_path() / "worldline-replay-XXXXXX").string();
-    if (!mkdtemp(name.data())) throw std::runtime_error("cannot make a folder like " + name);
-    path_ = name;
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    fs::remove_all(path_, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-
-  fs::path operator/(const char* name) const { return path_ / name; }
-
- private:
-  fs::path path_;
-};
-
-graph::Pipeline pipeline_for(const Options& options, const Game& game, const Scratch& scratch,
+graph::Pipeline pipeline_for(const Options& options, const Game& game, const ScratchFolder& scratch,
                              const fs::path& to) {
   const auto source = options.recording / "pipeline.yaml";
   const auto served = graph::read_yaml(source, source.generic_string());
@@ -300,7 +281,7 @@ int replay(const Options& options) {
                       "cannot be dreamed without it; record again",
                       k, number));
 
-  const Scratch scratch;
+  const ScratchFolder scratch;
   const bool keeps = !options.out.empty() && !is_video(options.out);
   const auto to = keeps ? options.out : scratch / "game";
   const auto pipeline = pipeline_for(options, game, scratch, to);
