@@ -4,7 +4,6 @@
 
 #include <cstring>
 #include <fstream>
-#include <functional>
 #include <nlohmann/json.hpp>
 #include <opencv2/core.hpp>
 #include <opencv2/videoio.hpp>
@@ -14,6 +13,7 @@
 #include "stages/play/image.h"
 #include "stages/play/rows.h"
 #include "stages/types.h"
+#include "tests/complaint.h"
 #include "tests/harness.h"
 #include "tests/stages/run_stub.h"
 
@@ -25,6 +25,8 @@ using stages::Frame;
 using stages::NpyFile;
 using stages::Player;
 using stages::Turn;
+using tests::complaint;
+using tests::expect_in;
 using tests::Gathered;
 using tests::Harness;
 using tests::RunStub;
@@ -43,21 +45,6 @@ Turn turn_of(std::uint64_t number, const std::vector<std::int64_t>& begin = {}) 
   Turn turn{torch::ones({1}, torch::kLong), {}, {{5}}, number};
   for (const auto session : begin) turn.starts.push_back({.session = session});
   return turn;
-}
-
-// What went wrong, or "".
-std::string complaint(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const graph::Error& error) {
-    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
-    return error.what();
-  }
-  return "";
-}
-
-void expect_in(const std::string& text, const std::string& part) {
-  EXPECT_NE(text.find(part), std::string::npos) << "'" << text << "' lacks '" << part << "'";
 }
 
 class GameFiles : public testing::Test {

@@ -7,7 +7,6 @@
 #include <bit>
 #include <chrono>
 #include <fstream>
-#include <functional>
 #include <limits>
 #include <sstream>
 
@@ -15,6 +14,7 @@
 #include "stages/debug/recording.h"
 #include "stages/fields.h"
 #include "stages/wire/archive.h"
+#include "tests/complaint.h"
 #include "tests/harness.h"
 #include "tests/stages/run_stub.h"
 
@@ -26,23 +26,10 @@ using stages::FieldWriter;
 using stages::Packed;
 using stages::RecordingReader;
 using stages::RecordingWriter;
+using tests::complaint;
+using tests::expect_in;
 using tests::Harness;
 using tests::RunStub;
-
-// What went wrong, or "".
-std::string complaint(const std::function<void()>& action) {
-  try {
-    action();
-  } catch (const graph::Error& error) {
-    EXPECT_EQ(std::string(error.what()).find('\n'), std::string::npos) << error.what();
-    return error.what();
-  }
-  return "";
-}
-
-void expect_in(const std::string& text, const std::string& part) {
-  EXPECT_NE(text.find(part), std::string::npos) << "'" << text << "' lacks '" << part << "'";
-}
 
 // --- nouns as bytes ------------------------------------------------------------------------------------------
 

@@ -12,6 +12,7 @@
 #include "stages/wire/publisher.h"
 #include "stages/wire/sessions.h"
 #include "stages/wire/subscription.h"
+#include "tests/complaint.h"
 #include "tests/harness.h"
 #include "tests/stages/run_stub.h"
 
@@ -25,21 +26,10 @@ using stages::Client;
 using stages::Frame;
 using stages::View;
 using stages::WireMessage;
+using tests::complaint;
+using tests::expect_in;
 using tests::Harness;
 using tests::RunStub;
-
-std::string complaint(const std::function<void()>& act) {
-  try {
-    act();
-  } catch (const std::exception& error) {
-    return error.what();
-  }
-  return "";
-}
-
-void expect_in(const std::string& text, const std::string& part) {
-  EXPECT_NE(text.find(part), std::string::npos) << "'" << text << "' lacks '" << part << "'";
-}
 
 // --- messages --------------------------------------------------------------------------------------------------
 
