@@ -124,7 +124,7 @@ int record(const Options& options) {
 
   auto frames = static_cast<std::int64_t>(counts_of(ran.telemetry, "game").messages);
   if (options.frames > 0) frames = std::min(frames, options.frames);
-  if (ran.code != 0 || frames == 0) {
+  if (!fs::exists(video ? options.out : options.out / "frames.npy")) {
     if (!video) clear(options.out);
     if (ran.code == 0) spdlog::error("nothing was recorded: no frame came from {}", options.endpoint);
     return 1;
@@ -140,7 +140,7 @@ int record(const Options& options) {
   if (missed_turns > 0)
     spdlog::warn("the turns of {} frames were missed too, so this game cannot be dreamed again",
                  missed_turns);
-  return missed + missed_turns > 0 && !options.allow_gaps ? 1 : 0;
+  return ran.code != 0 || (missed + missed_turns > 0 && !options.allow_gaps) ? 1 : 0;
 }
 
 }  // namespace

@@ -6,6 +6,7 @@
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <stdexcept>
 
 #include "graph/error.h"
 #include "stages/wire/message.h"
@@ -51,15 +52,14 @@ class Printer {
  public:
   explicit Printer(bool hz) : hz_(hz) {}
 
-  void take(const std::string& bytes) {
-    const auto message = stages::decode(bytes);
+  void take(const stages::WireMessage& message, std::size_t bytes) {
     auto& flow = flows_[message.topic];
     const bool follows = flow.run == message.run_id && message.seq >= flow.next;
     if (follows && flow.next > 0) flow.missed += message.seq - flow.next;
     flow.run = message.run_id;
     flow.next = message.seq + 1;
     ++flow.messages;
-    flow.bytes += bytes.size();
+    flow.bytes += bytes;
     if (hz_) return;
     const auto fields = Json::from_msgpack(message.noun.fields, true, false);
     std::printf("%s %llu %s %s %zu bytes%s\n", shown(message.topic).c_str(),
@@ -99,17 +99,23 @@ int tap(const Options& options) {
   const Stopping stopping([&] { stop.request_stop(); }, [] { return std::string("printing"); },
                           std::chrono::seconds(10));
   Printer printer(options.hz);
+  bool ended = false;
   auto said = Clock::now();
   for (std::uint64_t taken = 0; !stop.stop_requested() && (options.count == 0 || taken < options.count);) {
     const auto bytes = subscription->next(stop.get_token(), std::chrono::milliseconds(200));
     printer.say_rates();
     if (bytes) {
       try {
-        printer.take(*bytes);
+        const auto message = stages::decode(*bytes);
+        printer.take(message, bytes->size());
+        ended |= message.noun.type == "End" && message.topic == options.topic;
       } catch (const graph::Error& error) {
         spdlog::warn("passed over: {}", error.what());
       }
       ++taken;
+    } else if (const auto why = subscription->lost()) {
+      if (ended) return 0;
+      throw std::runtime_error(*why);
     } else if (taken == 0 && !options.hz && Clock::now() - said > std::chrono::seconds(3)) {
       spdlog::info("nothing comes from '{}' at {} so far", options.topic, options.endpoint);
       said = Clock::now();
@@ -128,7 +134,8 @@ void add_tap(CLI::App& app, Verb& chosen) {
       ->check(not_empty);
   command->add_option("topic", options->topic, "of the tap; without one, the taps are listed");
   command->add_flag("--hz", options->hz, "print how many come in a second, and how many were missed");
-  command->add_option("--count", options->count, "messages after which it ends; else with Ctrl-C");
+  command->add_option("--count", options->count,
+                      "messages after which it ends; else with the pipeline, or Ctrl-C");
   add_connect_keys(*command, options->keys);
   command->callback([options, &chosen] { chosen = [options] { return tap(*options); }; });
 }

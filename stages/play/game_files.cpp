@@ -6,8 +6,8 @@
 //   game.json     {"session", "frames": N, "numbers": [[k, n], …], "games": [k, …]}: from frame k on the numbers of
 //                 the turns count up from n; with frame k a game begins
 //
-// The files have their names only when all are whole, and frames.npy gets its name last. Whatever stops the run, a
-// game up to there is a game; only a run that failed leaves none.
+// The files have their names only when all are whole, and frames.npy gets its name last. Whatever stops the run, be it
+// that another stage fails, a game up to there is a game; only what fails here leaves none.
 #include <spdlog/spdlog.h>
 #include <torch/types.h>
 
@@ -73,10 +73,9 @@ struct GameFiles {
   }
 
   void finish(const graph::Context& context) {
-    if (frames == 0 || context.run->failed()) {
+    if (frames == 0) {
       arrays.reset();
-      spdlog::warn("{}: no game is left, for {}", context.stage,
-                   frames == 0 ? "no frame came" : "the run failed");
+      spdlog::warn("{}: no game is left, for no frame came", context.stage);
       return;
     }
     append_action(0);

@@ -145,6 +145,19 @@ void Loop::connect(zmq::socket_t& socket, const std::string& endpoint, const Con
   }
 }
 
+zmq::socket_t Loop::monitor(zmq::socket_t& socket) {
+  const auto address = "inproc://monitor-" + std::to_string(monitors_++);
+  if (zmq_socket_monitor(socket.handle(), address.c_str(),
+                         ZMQ_EVENT_HANDSHAKE_SUCCEEDED | ZMQ_EVENT_DISCONNECTED) != 0)
+    throw zmq::error_t();
+  zmq::socket_t told(context_, zmq::socket_type::pair);
+  told.set(zmq::sockopt::linger, 0);
+  told.connect(address);
+  return told;
+}
+
+void Loop::unmonitor(zmq::socket_t& socket) { zmq_socket_monitor(socket.handle(), nullptr, 0); }
+
 void Loop::add(Served* served) {
   const std::lock_guard lock(mutex_);
   served_.push_back(served);

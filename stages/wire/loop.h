@@ -4,6 +4,7 @@
 // and go on.
 #pragma once
 
+#include <atomic>
 #include <condition_variable>
 #include <cstdint>
 #include <map>
@@ -49,6 +50,10 @@ class Loop {
   std::string bind(zmq::socket_t& socket, const std::string& endpoint, const BindKeys& keys);
   /// Connects, and goes on trying when nobody is there. Throws graph::Error.
   void connect(zmq::socket_t& socket, const std::string& endpoint, const ConnectKeys& keys);
+  /// A socket that is told, in the form of zmq_socket_monitor(), when a connection of `socket` is up and when it
+  /// breaks. To be made before `socket` connects; unmonitor() must come before either of them goes.
+  zmq::socket_t monitor(zmq::socket_t& socket);
+  static void unmonitor(zmq::socket_t& socket);
 
   void add(Served* served);
   /// When this returns, the thread has let go of it. Not for the loop's own thread.
@@ -69,6 +74,7 @@ class Loop {
   std::condition_variable changed_;
   std::vector<Served*> served_;
   std::uint64_t rounds_ = 0;
+  std::atomic<std::uint64_t> monitors_{0};
   std::unique_ptr<Doorkeeper> doorkeeper_;
   std::thread thread_;
 };

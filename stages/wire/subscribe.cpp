@@ -1,8 +1,8 @@
 // subscribe: receives what a tap of another process publishes.
 //
 // Of players, it takes the one whose session is asked for, or the first that it hears. A message that was lost on the
-// way, as the gap in `seq` tells, counts as filtered here. It ends where the tap does, and when another run begins
-// there.
+// way, as the gap in `seq` tells, counts as filtered here. It ends where the tap does. It waits until somebody is there;
+// when that connection breaks before the end, or another run begins there, it fails, and with it the pipeline.
 #include <spdlog/spdlog.h>
 #include <torch/types.h>
 
@@ -46,10 +46,9 @@ struct Subscribe {
         if (topic.empty() && message.noun.type == "End" && message.topic != params.topic) continue;
         if (topic.empty()) begin(message);
         if (message.topic != topic) continue;
-        if (message.run_id != run) {
-          spdlog::warn("{}: another run began at {}", context.stage, params.endpoint);
-          return std::nullopt;
-        }
+        if (message.run_id != run)
+          throw graph::Error("endpoint '" + params.endpoint +
+                             "': another run began there, and the one before had not said its end");
         if (message.seq < seq || message.seq - seq > most_missing)
           throw graph::Error("the messages' numbers do not follow one another");
         missing = message.seq - std::exchange(seq, message.seq + 1);
@@ -57,6 +56,7 @@ struct Subscribe {
         if (!ended) next = std::move(message);
         return operator()(context);
       }
+      if (const auto why = subscription->lost()) throw graph::Error(*why);
       if (topic.empty() && std::chrono::steady_clock::now() - said > 3s) {
         said = std::chrono::steady_clock::now();
         spdlog::info("{}: nothing comes from '{}' at {} so far", context.stage, params.topic,

@@ -1,11 +1,15 @@
 // subscription: SUB on the loop, a queue, and whoever waits at it.
 #include "stages/wire/subscription.h"
 
+#include <fmt/format.h>
 #include <torch/types.h>
 
 #include <condition_variable>
+#include <cstring>
 #include <deque>
+#include <functional>
 #include <mutex>
+#include <utility>
 
 #include "graph/error.h"
 #include "stages/wire/loop.h"
@@ -14,12 +18,50 @@
 namespace stages {
 namespace {
 
-constexpr std::size_t most_waiting = 4 * largest_message;  // bytes
+using Clock = std::chrono::steady_clock;
 
+constexpr std::size_t most_waiting = 4 * largest_message;  // bytes
+// Of a connection that broke: until what ZeroMQ had read of it is here.
+constexpr auto grace = std::chrono::milliseconds(250);
+
+// Tells what befalls a socket's connections.
+class Watch final : public Served {
+ public:
+  Watch(Loop& loop, zmq::socket_t& watched, std::function<void(int)> tell)
+      : loop_(loop), watched_(watched), tell_(std::move(tell)), socket_(loop_.monitor(watched)) {
+    loop_.add(this);
+  }
+  ~Watch() override {
+    loop_.remove(this);
+    Loop::unmonitor(watched_);
+  }
+
+ private:
+  zmq::socket_t& socket() override { return socket_; }
+
+  // An event and its value, and the address.
+  void received(std::vector<zmq::message_t> frames) override {
+    std::uint16_t event = 0;
+    if (frames[0].size() < sizeof event) return;
+    std::memcpy(&event, frames[0].data(), sizeof event);
+    tell_(event);
+  }
+
+  Loop& loop_;
+  zmq::socket_t& watched_;
+  const std::function<void(int)> tell_;
+  zmq::socket_t socket_;
+};
+
+// ZeroMQ would connect again and say nothing. But who has gone may come back as somebody else, and what was missed
+// meanwhile is missing, so the first connection is the only one.
 class Subscriber final : public Subscription, Served {
  public:
   Subscriber(const std::string& endpoint, const std::vector<std::string>& prefixes, const ConnectKeys& keys)
-      : loop_(Loop::shared()), socket_(loop_->make_socket(zmq::socket_type::sub)) {
+      : loop_(Loop::shared()),
+        socket_(loop_->make_socket(zmq::socket_type::sub)),
+        endpoint_(endpoint),
+        watch_(*loop_, socket_, [this](int event) { happened(event); }) {
     for (const auto& prefix : prefixes) socket_.set(zmq::sockopt::subscribe, prefix);
     loop_->connect(socket_, endpoint, keys);
     loop_->add(this);
@@ -28,11 +70,20 @@ class Subscriber final : public Subscription, Served {
 
   std::optional<std::string> next(std::stop_token stop, std::chrono::milliseconds patience) override {
     std::unique_lock lock(mutex_);
-    came_.wait_for(lock, stop, patience, [&] { return !waiting_.empty(); });
+    came_.wait_for(lock, stop, patience, [&] { return !waiting_.empty() || lost_; });
     if (waiting_.empty()) return std::nullopt;
     auto oldest = waiting_.front();
     drop_oldest();
     return oldest;
+  }
+
+  std::optional<std::string> lost() const override {
+    const std::lock_guard lock(mutex_);
+    if (!lost_ || !waiting_.empty()) return std::nullopt;
+    return fmt::format(
+        "endpoint '{}': the connection broke, and no end had been said; the other process was killed, "
+        "hangs, or sent more than {} MiB at once: look there, and begin again when it runs",
+        endpoint_, largest_message >> 20);
   }
 
  private:
@@ -46,6 +97,7 @@ class Subscriber final : public Subscription, Served {
   void received(std::vector<zmq::message_t> frames) override {
     {
       const std::lock_guard lock(mutex_);
+      if (lost_) return;
       waiting_bytes_ += frames[0].size();
       waiting_.push_back(frames[0].to_string());
       while (waiting_.size() > queued_messages || waiting_bytes_ > most_waiting) drop_oldest();
@@ -53,12 +105,37 @@ class Subscriber final : public Subscription, Served {
     came_.notify_one();
   }
 
+  void happened(int event) {
+    if (event == ZMQ_EVENT_DISCONNECTED && up_ && !broke_) broke_ = Clock::now();
+    if (event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED && broke_) lose();
+    up_ |= event == ZMQ_EVENT_HANDSHAKE_SUCCEEDED;
+  }
+
+  void tick() override {
+    if (broke_ && Clock::now() - *broke_ > grace) lose();
+  }
+
+  void lose() {
+    {
+      const std::lock_guard lock(mutex_);
+      lost_ = true;
+    }
+    came_.notify_all();
+  }
+
   std::shared_ptr<Loop> loop_;
   zmq::socket_t socket_;
-  std::mutex mutex_;
+  const std::string endpoint_;
+  // Of the loop's thread.
+  bool up_ = false;
+  std::optional<Clock::time_point> broke_;
+
+  mutable std::mutex mutex_;
   std::condition_variable_any came_;
   std::deque<std::string> waiting_;
   std::size_t waiting_bytes_ = 0;
+  bool lost_ = false;
+  Watch watch_;  // the last member: it ends before what it tells
 };
 
 }  // namespace

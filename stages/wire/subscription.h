@@ -18,8 +18,11 @@ namespace stages {
 class Subscription {
  public:
   virtual ~Subscription() = default;
-  /// The next message; nothing when none came in time or `stop` was asked for.
+  /// The next message; nothing when none came in time or `stop` was asked for, and at once when none can come.
   virtual std::optional<std::string> next(std::stop_token stop, std::chrono::milliseconds patience) = 0;
+  /// Why no message can come any more, in a line: the connection was up and broke, and all that had come is fetched.
+  /// What said its End before may well have gone. Nothing as long as some may come.
+  virtual std::optional<std::string> lost() const = 0;
 };
 
 /// To all messages that begin with one of the prefixes: "frames/" or, for one topic alone, its name and a zero byte.

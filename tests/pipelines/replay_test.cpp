@@ -169,6 +169,37 @@ TEST_F(Replay, ARecorderThatHearsNoGameLeavesNothing) {
   EXPECT_FALSE(fs::exists(folder / "game"));
 }
 
+TEST_F(Replay, WhoListensToAServerThatIsKilledEndsAndKeepsWhatCame) {
+  const auto files = recording("game"), video = recording("film.mkv"),
+             idle = recording("idle", {"--session", "9"});
+  Process printer({"tap", taps(), "turns"});
+  Process player({"act", control(), "600 up"});
+  ASSERT_TRUE(printer.printed("\"Turn\"")) << printer.output();
+  std::this_thread::sleep_for(1s);
+  server->signal(SIGKILL);
+  for (auto* listener : {files.get(), video.get(), idle.get(), &printer}) {
+    EXPECT_EQ(listener->wait(5s), 1) << listener->output();
+    EXPECT_TRUE(has(listener->output(), "endpoint '" + taps() + "': the connection broke"))
+        << listener->output();
+  }
+  EXPECT_TRUE(fs::exists(folder / "film.mkv"));
+  EXPECT_FALSE(fs::exists(folder / "idle"));
+  EXPECT_GE(frames_in("game"), 15);
+  const auto again = run({"replay", path("game")});
+  EXPECT_EQ(again.code, 0) << again.output;
+}
+
+TEST_F(Replay, WhoListensToAServerThatEndsIsDone) {
+  Process printer({"tap", taps(), "turns"});
+  // Until it is connected, which nobody says.
+  std::this_thread::sleep_for(1s);
+  play({"30 up"});
+  EXPECT_TRUE(printer.printed("\"Turn\"")) << printer.output();
+  server->signal(SIGINT);
+  EXPECT_EQ(printer.wait(10s), 0) << printer.output();
+  EXPECT_FALSE(has(printer.output(), "the connection broke")) << printer.output();
+}
+
 TEST_F(Replay, ARecorderReplacesNothing) {
   fs::create_directories(folder / "game");
   std::ofstream(folder / "game/mine") << "mine";

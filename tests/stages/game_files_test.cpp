@@ -191,15 +191,16 @@ TEST_F(GameFiles, AreThereWhateverStoppedTheRun) {
   EXPECT_EQ(description().at("frames").get<int>(), 1);
 }
 
-TEST_F(GameFiles, OfAFailedRunThereAreNone) {
-  {
-    auto stage = make();
-    stage.start();
-    put(stage, 0, frame_of(0, 1));
-    run.broken = true;
-    stage.finish();
-  }
-  EXPECT_TRUE(fs::is_empty(run.folder()));
+TEST_F(GameFiles, OfARunThatFailsElsewhereAreThereUpToThen) {
+  auto stage = make();
+  stage.start();
+  put(stage, 0, frame_of(0, 1), {turn_of(0, {5})});
+  put(stage, 1, frame_of(1, 2), {turn_of(1)});
+  run.broken = true;
+  stage.finish();
+  EXPECT_EQ(description().at("frames").get<int>(), 2);
+  EXPECT_EQ(actions().size(), 2u);
+  EXPECT_TRUE(exists("turns.rec"));
 }
 
 TEST_F(GameFiles, WithoutAFrameThereAreNone) {

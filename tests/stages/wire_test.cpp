@@ -6,6 +6,7 @@
 
 #include <fstream>
 #include <thread>
+#include <zmq.hpp>
 
 #include "stages/wire/client.h"
 #include "stages/wire/message.h"
@@ -274,6 +275,85 @@ TEST_F(Taps, SayWhatThereIsHoweverLongThePipeline) {
   const auto hello = stages::hello_of(endpoint(), {}, 5s);
   ASSERT_TRUE(hello);
   EXPECT_EQ(stages::pipeline_of(*hello), run.text);
+}
+
+// A publisher of its own, which knows no manners.
+class Stranger {
+ public:
+  explicit Stranger(const std::string& endpoint) {
+    socket_.set(zmq::sockopt::linger, 1000);
+    socket_.bind(endpoint);
+  }
+  // Until so many prefixes are wanted.
+  void wait_for(int prefixes) {
+    socket_.set(zmq::sockopt::rcvtimeo, 5000);
+    for (zmq::message_t prefix; prefixes > 0; --prefixes) ASSERT_TRUE(socket_.recv(prefix));
+  }
+  void send(const Any& body, std::uint64_t seq, const std::string& run) {
+    const auto bytes =
+        stages::encode({.topic = "frames/3", .run_id = run, .seq = seq, .noun = stages::pack(body)});
+    socket_.send(zmq::buffer(bytes), zmq::send_flags::none);
+  }
+
+ private:
+  zmq::context_t context_{1};
+  zmq::socket_t socket_{context_, zmq::socket_type::xpub};
+};
+
+TEST_F(Taps, WhoseConnectionBreaksFailAfterAllThatCame) {
+  auto sub = subscriber();
+  sub.start();
+  {
+    Stranger publisher(endpoint());
+    publisher.wait_for(2);
+    for (int shade = 0; shade < 100; ++shade)
+      publisher.send(view(shade), static_cast<std::uint64_t>(shade), "a");
+  }
+  for (std::uint64_t number = 0; number < 100; ++number) EXPECT_TRUE(sub.run<Any>(number)) << number;
+  const auto why = complaint([&] { sub.run<Any>(100); });
+  expect_in(why, endpoint());
+  expect_in(why, "the connection broke");
+}
+
+TEST_F(Taps, WhoseConnectionBreaksAfterTheirEndHaveEnded) {
+  auto sub = subscriber();
+  sub.start();
+  {
+    Stranger publisher(endpoint());
+    publisher.wait_for(2);
+    publisher.send(view(1), 0, "a");
+    publisher.send(Any::of(stages::End{}), 1, "a");
+  }
+  std::this_thread::sleep_for(1s);
+  EXPECT_TRUE(sub.run<Any>(0));
+  sub.run<Any>(1);
+  EXPECT_TRUE(sub.ended());
+}
+
+TEST_F(Taps, OfAnotherRunUnderTheSameNameAreNotTakenForTheFirst) {
+  auto sub = subscriber();
+  sub.start();
+  for (const auto* run_id : {"a", "b"}) {
+    Stranger publisher(endpoint());
+    publisher.wait_for(2);
+    publisher.send(view(1), 0, run_id);
+    if (*run_id == 'a') EXPECT_TRUE(sub.run<Any>(0));
+  }
+  EXPECT_NE(complaint([&] { sub.run<Any>(1); }), "");
+}
+
+TEST_F(Taps, AreWaitedForUntilTheyCome) {
+  const auto early = stages::subscribe_to(endpoint(), {"frames"}, {});
+  EXPECT_FALSE(early->next({}, 600ms));
+  EXPECT_FALSE(early->lost());
+  {
+    Stranger publisher(endpoint());
+    publisher.wait_for(1);
+    EXPECT_FALSE(early->next({}, 600ms));
+    EXPECT_FALSE(early->lost());
+  }
+  EXPECT_FALSE(early->next({}, 5s));
+  EXPECT_TRUE(early->lost());
 }
 
 // --- commands --------------------------------------------------------------------------------------------------
