@@ -148,7 +148,9 @@ std::string to_bind(const std::string& endpoint, bool has_keys) {
   }
   make_folder(endpoint, file->has_parent_path() ? file->parent_path() : fs::path("."));
   if (somebody_listens(*file))
-    refuse(endpoint, "another process is there; end it, or --set another endpoint");
+    refuse(endpoint,
+           "another process is there; end it, or take other names: "
+           "--set endpoint=ipc://NAME --set control.endpoint=ipc://NAME.control");
   std::error_code code;
   if (fs::exists(*file, code) && !fs::is_socket(*file, code))
     refuse(endpoint, file->generic_string() + " is there already and is no socket");

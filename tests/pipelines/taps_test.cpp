@@ -190,6 +190,8 @@ TEST_F(Taps, ASecondServerAtTheSameEndpointIsRefused) {
   EXPECT_EQ(second.wait(20s), 1) << second.output();
   EXPECT_TRUE(has(second.output(), (folder / "s").string())) << second.output();
   EXPECT_TRUE(has(second.output(), "another process is there")) << second.output();
+  EXPECT_TRUE(has(second.output(), "--set endpoint=ipc://NAME --set control.endpoint=ipc://NAME.control"))
+      << second.output();
   expect_still_serving();
 }
 
