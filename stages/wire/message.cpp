@@ -58,12 +58,15 @@ std::string encode(const WireMessage& message) {
   return bytes;
 }
 
-WireMessage decode(std::string_view bytes) {
-  WireMessage message;
+std::string_view topic_of(std::string_view bytes) {
   const auto end = bytes.substr(0, longest_topic + 1).find('\0');
   if (end == std::string_view::npos) fail("without the end of a topic");
-  message.topic = bytes.substr(0, end);
-  bytes.remove_prefix(end + 1);
+  return bytes.substr(0, end);
+}
+
+WireMessage decode(std::string_view bytes) {
+  WireMessage message{.topic = std::string(topic_of(bytes))};
+  bytes.remove_prefix(message.topic.size() + 1);
   if (bytes.size() < 3) fail("that is cut off");
   if (bytes[0] != version) fail("of another version of the protocol; this program speaks version 1");
   const auto length = static_cast<std::size_t>(static_cast<unsigned char>(bytes[1])) |

@@ -26,6 +26,9 @@ struct WireMessage {
 /// Throws graph::Error when the header does not fit into 65,535 bytes.
 std::string encode(const WireMessage& message);
 
+/// Where the bytes say it; as decode() but for what follows it.
+std::string_view topic_of(std::string_view bytes);
+
 /// For untrusted bytes: throws graph::Error of one line. Header keys that are not known here are passed over. The noun
 /// is taken as it is, for unpack() to look into.
 WireMessage decode(std::string_view bytes);

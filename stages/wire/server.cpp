@@ -219,7 +219,7 @@ class Router final : public Server, Served {
         throw graph::Error("another version of the protocol; this program speaks version 1");
       auto command = arguments.text("do");
       if (command == "put")
-        command += " " + decode(arguments.bytes("message")).topic;
+        command += " " + std::string(topic_of(arguments.bytes("message")));
       else if (bytes.size() > largest_command)
         throw graph::Error(fmt::format("a command has {} bytes at most", largest_command));
       const std::lock_guard lock(handlers_mutex_);

@@ -482,6 +482,12 @@ TEST_F(Commands, PutsReachTheirInput) {
   expect_in(complaint([&] { put("presses", Any::of(stages::Tick{})); }), "expected the type Action");
   expect_in(complaint([&] { put("others", Any::of(stages::Action{})); }),
             "nothing here answers 'put others'");
+  // What nobody takes is not even read.
+  const std::string unread("others\0\7", 8);
+  expect_in(complaint([&] {
+              client.ask({{"do", "put"}, {"message", Json::binary({unread.begin(), unread.end()})}});
+            }),
+            "nothing here answers 'put others'");
   std::string refusal;
   for (int i = 0; i < 50 && refusal.empty(); ++i)
     refusal = complaint([&] { put("presses", Any::of(stages::Action{2})); });
