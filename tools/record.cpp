@@ -1,12 +1,15 @@
 // record: writes a game that another process plays into a folder that can be trained from and dreamed again, or into
 // a video.
+#include <fmt/format.h>
 #include <spdlog/spdlog.h>
 
 #include <algorithm>
+#include <chrono>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <set>
 
 #include "stages/whole_file.h"
 #include "stages/wire/subscription.h"
@@ -79,6 +82,33 @@ graph::StageCounts counts_of(const graph::Telemetry& telemetry, const std::strin
   return found == telemetry.stages.end() ? graph::StageCounts{} : *found;
 }
 
+// The live parameters that are not as in `text` any more, by what was said since then.
+std::set<std::string> changes_since(const std::string& text, stages::Subscription& hellos) {
+  using Clock = std::chrono::steady_clock;
+  const auto stages_in = [](const std::string& yaml) {
+    const auto value = graph::parse_yaml(yaml, "the pipeline at the endpoint");
+    const auto* stages = value.find("stages");
+    return stages ? *stages : graph::Value{};
+  };
+  const auto before = stages_in(text);
+  std::set<std::string> changed;
+  // The last of them may be on its way.
+  const auto until = Clock::now() + std::chrono::milliseconds(500);
+  for (auto now = Clock::now(); now < until; now = Clock::now()) {
+    const auto left = std::chrono::ceil<std::chrono::milliseconds>(until - now);
+    const auto hello = stages::next_hello(hellos, left);
+    if (!hello) break;
+    const auto after = stages_in(stages::pipeline_of(*hello));
+    for (const auto& stage : after.entries)
+      for (const auto& parameter : stage.value.entries) {
+        const auto* old_stage = before.find(stage.key);
+        const auto* old = old_stage ? old_stage->find(parameter.key) : nullptr;
+        if (old && old->scalar != parameter.value.scalar) changed.insert(stage.key + "." + parameter.key);
+      }
+  }
+  return changed;
+}
+
 // What game_files cannot know.
 void add_to_game(const fs::path& file, const Json& more) {
   std::ifstream stream(file);
@@ -98,7 +128,8 @@ int record(const Options& options) {
   const bool video = is_video(options.out);
   const auto out = options.out.generic_string();
   refuse_existing(options.out);
-  const auto hello = stages::hello_of(options.endpoint, options.keys, std::chrono::seconds(5));
+  const auto hellos = stages::subscribe_to_hello(options.endpoint, options.keys);
+  const auto hello = stages::next_hello(*hellos, std::chrono::seconds(5));
   if (!hello) {
     spdlog::error(
         "nobody answers at {}: expected a pipeline that runs, with taps there, as ./run pipelines/serve.yaml "
@@ -132,7 +163,12 @@ int record(const Options& options) {
   const auto missed = counts_of(ran.telemetry, "frames").tombstones;
   const auto missed_turns = counts_of(ran.telemetry, "turns").tombstones;
   if (!video) {
+    const auto changed = changes_since(stages::pipeline_of(*hello), *hellos);
+    if (!changed.empty())
+      spdlog::warn("changed meanwhile: {}; `./run replay` dreams no game again whose frames depend on it",
+                   fmt::join(changed, ", "));
     const Json more{{"missed", {{"frames", missed}, {"turns", missed_turns}}},
+                    {"changed", changed},
                     {"edges", {{"frames", frames_edge}, {"turns", turns_edge}}}};
     add_to_game(options.out / "game.json", more);
   }

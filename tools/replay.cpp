@@ -13,6 +13,7 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
+#include <stdexcept>
 
 #include "graph/stage_type.h"
 #include "graph/value.h"
@@ -69,6 +70,7 @@ struct Game {
       edges->at("frames").get_to(frames_edge);
       edges->at("turns").get_to(turns_edge);
       json.at("missed").at("turns").get_to(missed_turns);
+      changed = json.value("changed", changed);
     }
   }
 
@@ -85,6 +87,7 @@ struct Game {
   // Of what `run record` recorded.
   std::string frames_edge, turns_edge;
   std::uint64_t missed_turns = 0;
+  std::vector<std::string> changed;  // live parameters, meanwhile
 };
 
 // The player's turns, by number.
@@ -161,6 +164,8 @@ class Excerpt {
     stages_.set(name, stage);
   }
 
+  bool has(const std::string& name) const { return stages_.find(name) != nullptr; }
+
   void add(const std::string& name, Value stage) { stages_.set(name, std::move(stage)); }
 
   // With what these stages read of the top level.
@@ -203,6 +208,12 @@ graph::Pipeline pipeline_for(const Options& options, const Game& game, const Scr
   const auto turns = stage_of(game.turns_edge);
   Excerpt excerpt(served, turns);
   excerpt.keep(stage_of(game.frames_edge));
+  for (const auto& name : game.changed)
+    if (excerpt.has(stage_of(name)))
+      throw std::runtime_error(
+          options.recording.generic_string() + ": '" + name +
+          "' was changed while this was recorded, and when is not known, so the frames cannot "
+          "be dreamed again; record again, and leave it as it is meanwhile");
   excerpt.add(turns, map({{"type", "replay"}, {"path", (options.recording / "turns.rec").string()}}));
   excerpt.add("dreamed_again", map({{"type", "game_files"},
                                     {"from", game.frames_edge},

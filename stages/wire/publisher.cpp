@@ -10,6 +10,7 @@
 #include <set>
 #include <utility>
 
+#include "graph/error.h"
 #include "stages/wire/loop.h"
 #include "stages/wire/message.h"
 
@@ -31,6 +32,7 @@ class XPublisher final : public Publisher, Served {
   }
   ~XPublisher() override {
     loop_->remove(this);
+    tick();
     flush();
   }
 
@@ -74,7 +76,16 @@ class XPublisher final : public Publisher, Served {
     const std::lock_guard lock(mutex_);
     if (text[0] == 1 && wanted_.size() < most_prefixes) wanted_.emplace(prefix);
     if (text[0] == 0) wanted_.erase(std::string(prefix));
-    hello_due_ |= text[0] == 1 && !prefix.empty() && hello_topic.starts_with(prefix);
+    hello_due_ |= text[0] == 1 && wants_hello(prefix);
+  }
+
+  static bool wants_hello(std::string_view prefix) {
+    return !prefix.empty() && hello_topic.starts_with(prefix);
+  }
+
+  void tick() override {
+    const std::lock_guard lock(mutex_);
+    if (std::ranges::any_of(wanted_, wants_hello)) hello_due_ |= pipeline_now() != told_;
   }
 
   void flush() override {
@@ -88,10 +99,19 @@ class XPublisher final : public Publisher, Served {
     for (const auto& each : out) socket_.send(zmq::buffer(each), zmq::send_flags::dontwait);
   }
 
+  // Stages that never started may be cleared away before this.
+  std::string pipeline_now() const {
+    try {
+      return pipeline_ ? pipeline_() : "";
+    } catch (const graph::Error&) {
+      return told_;
+    }
+  }
+
   std::string hello() {
-    const auto yaml = pipeline_ ? pipeline_() : "";
-    hello_.pipeline = torch::empty({static_cast<std::int64_t>(yaml.size())}, torch::kByte);
-    std::ranges::copy(yaml, hello_.pipeline.data_ptr<std::uint8_t>());
+    told_ = pipeline_now();
+    hello_.pipeline = torch::empty({static_cast<std::int64_t>(told_.size())}, torch::kByte);
+    std::ranges::copy(told_, hello_.pipeline.data_ptr<std::uint8_t>());
     WireMessage message{.topic = "hello", .run_id = run_id(), .seq = hellos_++, .t_ns = unix_ns()};
     message.noun = pack(graph::Any::of(hello_));
     return encode(message);
@@ -106,6 +126,7 @@ class XPublisher final : public Publisher, Served {
   std::size_t waiting_bytes_ = 0;
   Hello hello_;
   std::function<std::string()> pipeline_;
+  std::string told_;  // the pipeline of the last hello
   bool hello_due_ = false;
   std::uint64_t hellos_ = 0;
 };

@@ -20,7 +20,8 @@ class Publisher {
   virtual bool is_heard(std::string_view topic) const = 0;
   /// Sends bytes that begin with their topic. Never waits.
   virtual void send(std::string message) = 0;
-  /// Names a tap in the Hello that newcomers are sent. What gives its pipeline is called as long as this lives.
+  /// Names a tap in the Hello that newcomers are sent, and that all are sent again when the pipeline has changed. What
+  /// gives its pipeline is called as long as this lives; it may throw graph::Error when the run is over.
   virtual void announce(const Tap& tap, std::function<std::string()> pipeline) = 0;
   /// Where others connect, as ZeroMQ writes it.
   virtual std::string endpoint() const = 0;

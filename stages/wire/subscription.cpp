@@ -9,6 +9,7 @@
 #include <deque>
 #include <functional>
 #include <mutex>
+#include <stdexcept>
 #include <utility>
 
 #include "graph/error.h"
@@ -86,6 +87,8 @@ class Subscriber final : public Subscription, Served {
         endpoint_, largest_message >> 20);
   }
 
+  const std::string& endpoint() const override { return endpoint_; }
+
  private:
   void drop_oldest() {
     waiting_bytes_ -= waiting_.front().size();
@@ -146,6 +149,10 @@ std::unique_ptr<Subscription> subscribe_to(const std::string& endpoint,
   return std::make_unique<Subscriber>(endpoint, prefixes, keys);
 }
 
+std::unique_ptr<Subscription> subscribe_to_hello(const std::string& endpoint, const ConnectKeys& keys) {
+  return subscribe_to(endpoint, {std::string("hello\0", 6)}, keys);
+}
+
 std::string pipeline_of(const Hello& hello) {
   const auto& bytes = hello.pipeline;
   graph::require(bytes.defined() && bytes.dim() == 1 && bytes.scalar_type() == at::kByte,
@@ -154,13 +161,26 @@ std::string pipeline_of(const Hello& hello) {
   return {plain.data_ptr<std::uint8_t>(), plain.data_ptr<std::uint8_t>() + plain.numel()};
 }
 
+std::optional<Hello> next_hello(Subscription& subscription, std::chrono::milliseconds patience) {
+  const auto bytes = subscription.next({}, patience);
+  if (!bytes) return std::nullopt;
+  try {
+    const auto message = decode(*bytes);
+    const auto body = unpack(message.noun.type, message.noun.fields, message.noun.payload);
+    const auto* hello = body.get<Hello>();
+    graph::require(hello != nullptr, "a message of another type");
+    pipeline_of(*hello);
+    return *hello;
+  } catch (const graph::Error& error) {
+    throw std::runtime_error(
+        "endpoint '" + subscription.endpoint() +
+        "': what answers there is no pipeline that speaks this protocol: " + error.what());
+  }
+}
+
 std::optional<Hello> hello_of(const std::string& endpoint, const ConnectKeys& keys,
                               std::chrono::milliseconds patience) {
-  const auto subscription = subscribe_to(endpoint, {std::string("hello\0", 6)}, keys);
-  const auto bytes = subscription->next({}, patience);
-  if (!bytes) return std::nullopt;
-  const auto message = decode(*bytes);
-  return unpack(message.noun.type, message.noun.fields, message.noun.payload).as<Hello>();
+  return next_hello(*subscribe_to_hello(endpoint, keys), patience);
 }
 
 }  // namespace stages

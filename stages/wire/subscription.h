@@ -23,6 +23,8 @@ class Subscription {
   /// Why no message can come any more, in a line: the connection was up and broke, and all that had come is fetched.
   /// What said its End before may well have gone. Nothing as long as some may come.
   virtual std::optional<std::string> lost() const = 0;
+  /// As it was given.
+  virtual const std::string& endpoint() const = 0;
 };
 
 /// To all messages that begin with one of the prefixes: "frames/" or, for one topic alone, its name and a zero byte.
@@ -30,10 +32,17 @@ class Subscription {
 std::unique_ptr<Subscription> subscribe_to(const std::string& endpoint,
                                            const std::vector<std::string>& prefixes, const ConnectKeys& keys);
 
+/// To what there is to hear at an endpoint. Throws graph::Error.
+std::unique_ptr<Subscription> subscribe_to_hello(const std::string& endpoint, const ConnectKeys& keys);
+
+/// What comes there: at first, at once; then again when a live parameter has changed, and now and then. Nothing when
+/// nobody said so in time. Throws std::runtime_error of one line for what is no Hello.
+std::optional<Hello> next_hello(Subscription& subscription, std::chrono::milliseconds patience);
+
 /// The pipeline's text in a Hello. Throws graph::Error when it is none.
 std::string pipeline_of(const Hello& hello);
 
-/// What there is to hear at an endpoint; nothing when nobody answered in time.
+/// The first of them.
 std::optional<Hello> hello_of(const std::string& endpoint, const ConnectKeys& keys,
                               std::chrono::milliseconds patience);
 

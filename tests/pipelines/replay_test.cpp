@@ -16,6 +16,7 @@
 #include "stages/data/npy.h"
 #include "stages/model/mmdit.h"
 #include "stages/model/weights_file.h"
+#include "stages/wire/client.h"
 #include "tests/pipelines/process.h"
 
 namespace {
@@ -198,6 +199,33 @@ TEST_F(Replay, WhoListensToAServerThatEndsIsDone) {
   server->signal(SIGINT);
   EXPECT_EQ(printer.wait(10s), 0) << printer.output();
   EXPECT_FALSE(has(printer.output(), "the connection broke")) << printer.output();
+}
+
+TEST_F(Replay, WhatDependsOnAParameterThatWasChangedMeanwhileIsNotDreamedAgain) {
+  stages::Client person(control(), {});
+  const auto change = [&](const char* name, int value) {
+    person.ask({{"do", "set"}, {"name", name}, {"value", value}});
+  };
+  const auto changed = recording("changed");
+  Process player({"act", control(), "90 up"});
+  ASSERT_TRUE(player.printed("playing as session")) << player.output();
+  std::this_thread::sleep_for(500ms);
+  change("denoise.steps", 2);
+  EXPECT_EQ(player.wait(30s), 0) << player.output();
+  end(*changed);
+  EXPECT_TRUE(has(changed->output(), "changed meanwhile: denoise.steps;")) << changed->output();
+  const auto refused = run({"replay", path("changed")});
+  EXPECT_EQ(refused.code, 1) << refused.output;
+  EXPECT_TRUE(has(refused.output, "'denoise.steps' was changed while this was recorded")) << refused.output;
+
+  // What was changed before is in the recording; the clock makes no frame another one.
+  const auto other = recording("other");
+  change("clock.rate", 40);
+  play({"30 up"});
+  end(*other);
+  EXPECT_TRUE(has(other->output(), "changed meanwhile: clock.rate;")) << other->output();
+  const auto again = run({"replay", path("other")});
+  EXPECT_EQ(again.code, 0) << again.output;
 }
 
 TEST_F(Replay, ARecorderReplacesNothing) {

@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 #include <torch/types.h>
 
+#include <atomic>
 #include <fstream>
 #include <thread>
 #include <zmq.hpp>
@@ -252,6 +253,36 @@ TEST_F(Taps, SayWhatThereIs) {
   EXPECT_EQ(hello->taps[0].edge, "game.frame");
   EXPECT_EQ(stages::pipeline_of(*hello), run.pipeline());
   EXPECT_FALSE(stages::hello_of(endpoint("nobody"), {}, 100ms));
+}
+
+// With a live parameter, of which other threads ask.
+class ChangingRun : public RunStub {
+ public:
+  std::string pipeline() const override {
+    return "stages:\n  denoise: {steps: " + std::to_string(steps_now) + "}\n";
+  }
+  std::atomic<int> steps_now{4};
+};
+
+TEST_F(Taps, SayAgainWhatHasChanged) {
+  ChangingRun changing;
+  changing.edges = run.edges;
+  Harness tap("publish", "{endpoint: '" + endpoint() + "', topic: frames}", "{}", &changing);
+  tap.start();
+  const auto hellos = stages::subscribe_to_hello(endpoint(), {});
+  for (const int steps : {4, 8}) {
+    changing.steps_now = steps;
+    const auto hello = stages::next_hello(*hellos, 5s);
+    ASSERT_TRUE(hello);
+    EXPECT_EQ(stages::pipeline_of(*hello), changing.pipeline());
+    EXPECT_FALSE(stages::next_hello(*hellos, 600ms));
+  }
+  // The last that is said.
+  changing.steps_now = 2;
+  tap.finish();
+  const auto last = stages::next_hello(*hellos, 5s);
+  ASSERT_TRUE(last);
+  EXPECT_EQ(stages::pipeline_of(*last), changing.pipeline());
 }
 
 TEST_F(Taps, OtherTypesGoAsTheyAreAndWhatCannotGoEndsNothing) {
