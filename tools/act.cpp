@@ -5,6 +5,7 @@
 #include <cctype>
 #include <chrono>
 #include <memory>
+#include <stdexcept>
 #include <stop_token>
 #include <thread>
 
@@ -33,17 +34,27 @@ std::vector<stages::Hold> holds_of(const std::string& text) {
   return stages::script_of(counts ? text : "1 " + text);
 }
 
+// Of an answer, which may be a stranger's.
+template <class T>
+T part_of(const nlohmann::json& answer, const char* name, const Options& options) {
+  try {
+    return answer.at(name).get<T>();
+  } catch (const nlohmann::json::exception&) {
+    throw std::runtime_error("endpoint '" + options.endpoint + "': an answer without '" + name +
+                             "'; expected a pipeline's `control`");
+  }
+}
+
 int act(const Options& options) {
   for (const auto& each : options.keys_and_scripts)
     if (each != "reset") holds_of(each);
   stages::Client client(options.endpoint, options.keys);
-  const auto status = client.ask({{"do", "status"}});
-  const auto& sessions = status.at("sessions");
-  const bool joins = options.join || std::find(sessions.begin(), sessions.end(), 0) == sessions.end();
+  const auto sessions =
+      part_of<std::vector<std::int64_t>>(client.ask({{"do", "status"}}), "sessions", options);
+  const bool joins = options.join || std::ranges::find(sessions, 0) == sessions.end();
   std::int64_t session = 0;
   if (joins) {
-    const auto joined = client.ask({{"do", "join"}});
-    session = joined.at("session").get<std::int64_t>();
+    session = part_of<std::int64_t>(client.ask({{"do", "join"}}), "session", options);
     spdlog::info("playing as session {}; `./run watch … --session {}` shows it", session, session);
   }
   constexpr std::int64_t stay = 1;

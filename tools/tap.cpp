@@ -42,6 +42,14 @@ int list(const Options& options) {
   return 0;
 }
 
+stages::WireMessage decoded(const std::string& bytes, const std::string& endpoint) {
+  try {
+    return stages::decode(bytes);
+  } catch (const graph::Error& error) {
+    throw std::runtime_error("endpoint '" + endpoint + "': what comes from there is " + error.what());
+  }
+}
+
 // Of one topic, since the last line.
 struct Flow {
   std::uint64_t messages = 0, bytes = 0, missed = 0, next = 0;
@@ -105,13 +113,9 @@ int tap(const Options& options) {
     const auto bytes = subscription->next(stop.get_token(), std::chrono::milliseconds(200));
     printer.say_rates();
     if (bytes) {
-      try {
-        const auto message = stages::decode(*bytes);
-        printer.take(message, bytes->size());
-        ended |= message.noun.type == "End" && message.topic == options.topic;
-      } catch (const graph::Error& error) {
-        spdlog::warn("passed over: {}", error.what());
-      }
+      const auto message = decoded(*bytes, options.endpoint);
+      printer.take(message, bytes->size());
+      ended |= message.noun.type == "End" && message.topic == options.topic;
       ++taken;
     } else if (const auto why = subscription->lost()) {
       if (ended) return 0;

@@ -46,6 +46,10 @@ Json Client::ask(Json command, std::chrono::milliseconds patience) {
   const auto bytes = Json::to_msgpack(command);
   auto& socket = socket_->socket;
   socket.send(zmq::buffer(bytes), zmq::send_flags::dontwait);
+  const auto no_answer = [&] {
+    return std::runtime_error("endpoint '" + endpoint_ +
+                              "': an answer that is none; expected a pipeline's `control`");
+  };
   const auto deadline = std::chrono::steady_clock::now() + patience;
   for (auto left = patience; left.count() > 0; left = std::chrono::duration_cast<std::chrono::milliseconds>(
                                                    deadline - std::chrono::steady_clock::now())) {
@@ -57,13 +61,14 @@ Json Client::ask(Json command, std::chrono::milliseconds patience) {
       // That reader goes as deep as the bytes do; this one says how deep that may be.
       msgpack::unpack(message.data<char>(), message.size(), nullptr, nullptr, limits);
     } catch (const msgpack::unpack_error&) {
-      throw std::runtime_error("endpoint '" + endpoint_ + "': an answer that is none");
+      throw no_answer();
     }
     const auto answer = Json::from_msgpack(data, data + message.size(), true, false);
     if (!answer.is_object() || answer.value("id", Json()) != id) continue;  // an event, or an answer too late
-    if (answer.contains("ok")) return answer["ok"];
+    if (answer.contains("ok") && answer["ok"].is_object()) return answer["ok"];
     const auto error = answer.value("error", Json());
-    throw std::runtime_error(error.is_string() ? plain(error.get<std::string>()) : "an answer that is none");
+    if (!error.is_string()) throw no_answer();
+    throw std::runtime_error(plain(error.get<std::string>()));
   }
   throw std::runtime_error(
       "endpoint '" + endpoint_ +

@@ -3,10 +3,12 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstdlib>
 #include <fstream>
 #include <future>
+#include <memory>
 #include <nlohmann/json.hpp>
 #include <optional>
 
@@ -182,6 +184,32 @@ TEST_F(Taps, HostileMessagesAreAnsweredAndChangeNothing) {
   ASSERT_EQ(hostile.code, 0) << hostile.output << server->output();
   EXPECT_EQ(hostile.said["player"]["gaps"], 0);
   expect_still_serving();
+}
+
+TEST_F(Taps, WhatIsNoPipelineIsFoundOutWithALine) {
+  auto impostor = meanwhile("impostor.py " + folder.string());
+  const auto each_fails = [&](const std::string& verb, const std::string& kind, const std::string& what,
+                              const std::vector<std::string>& manners) {
+    std::vector<std::unique_ptr<Process>> all;
+    for (const auto& manner : manners) {
+      std::vector<std::string> line{verb, "ipc://" + (folder / kind).string() + "." + manner};
+      if (!what.empty()) line.push_back(what);
+      all.push_back(std::make_unique<Process>(line));
+    }
+    for (std::size_t i = 0; i < all.size(); ++i) {
+      EXPECT_EQ(all[i]->wait(30s), 1) << manners[i];
+      const auto said = all[i]->output();
+      EXPECT_EQ(std::ranges::count(said, '\n'), 1) << manners[i] << ": " << said;
+      EXPECT_TRUE(has(said, kind + "." + manners[i])) << said;
+    }
+  };
+  each_fails("act", "control", "up",
+             {"garbage", "nested", "liar", "number", "nothing", "error", "oversized", "events", "silent"});
+  each_fails("tap", "taps", "", {"garbage", "version", "nested", "oversized", "type", "fields", "silent"});
+  each_fails("tap", "taps", "frames", {"garbage", "version", "cut", "nested", "oversized"});
+  std::ofstream(folder / "end") << "now";
+  const auto ended = impostor.get();
+  EXPECT_EQ(ended.code, 0) << ended.output;
 }
 
 TEST_F(Taps, ASecondServerAtTheSameEndpointIsRefused) {
