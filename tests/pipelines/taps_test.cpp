@@ -186,6 +186,17 @@ TEST_F(Taps, HostileMessagesAreAnsweredAndChangeNothing) {
   expect_still_serving();
 }
 
+TEST_F(Taps, WhatIsPutAndHostileIsAnsweredAndChangesNothing) {
+  const auto input = taps + ".in";
+  std::ofstream(folder / "input.yaml")
+      << "inject: [{input: players.actions, topic: presses, endpoint: '" + input + "'}]\n";
+  serve({(folder / "input.yaml").string()});
+  const auto hostile = client("hostile_put.py " + input + " " + both + " --topic presses --messages 3000");
+  ASSERT_EQ(hostile.code, 0) << hostile.output << server->output();
+  EXPECT_EQ(hostile.said["gaps"], 0);
+  expect_still_serving();
+}
+
 TEST_F(Taps, WhatIsNoPipelineIsFoundOutWithALine) {
   auto impostor = meanwhile("impostor.py " + folder.string());
   const auto each_fails = [&](const std::string& verb, const std::string& kind, const std::string& what,
