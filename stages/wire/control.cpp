@@ -33,13 +33,10 @@ struct Control {
     return desk->sessions.next(context.stop_token());
   }
 
-  void finish() {
-    if (!desk) return;
-    for (const auto& member : desk->sessions.members()) desk->server->tell(member.peer, "end", {});
-    desk.reset();
-  }
+  void finish() { desk.reset(); }
 
-  // What the handlers use, and what ends with them.
+  // What the handlers use, and what ends with them. Where another stage cannot start there is no finish(), and players
+  // are told all the same.
   struct Desk {
     Desk(const Params& of_stage, graph::Run& the_run)
         : params(of_stage),
@@ -104,6 +101,11 @@ struct Control {
         ok.pack("waiting").pack(sessions.waiting());
       });
     }
+
+    ~Desk() {
+      for (const auto& member : sessions.members()) server->tell(member.peer, "end", {});
+    }
+    Desk(const Desk&) = delete;
 
     void answer(const std::string& command, auto handler) {
       claims.push_back(

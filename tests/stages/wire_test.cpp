@@ -6,9 +6,11 @@
 
 #include <atomic>
 #include <fstream>
+#include <future>
 #include <thread>
 #include <zmq.hpp>
 
+#include "graph/engine.h"
 #include "stages/wire/client.h"
 #include "stages/wire/message.h"
 #include "stages/wire/publisher.h"
@@ -523,6 +525,64 @@ TEST_F(Commands, PutsReachTheirInput) {
   for (int i = 0; i < 50 && refusal.empty(); ++i)
     refusal = complaint([&] { put("presses", Any::of(stages::Action{2})); });
   expect_in(refusal, "busy");
+}
+
+// --- a pipeline that cannot start --------------------------------------------------------------------------------
+
+struct FailsLate {
+  void start() const {
+    may_fail.wait(false);
+    throw graph::Error("too late");
+  }
+  void operator()(const stages::Tick&) const {}
+  static inline std::atomic<bool> may_fail{false};
+};
+const bool fails_late = graph::Stage<FailsLate>("fails_late").summary("").in("tick", "").add();
+
+TEST_F(Wire, APipelineThatCannotStartLetsThoseGoWhoCame) {
+  const auto file = run.folder() / "p.yaml";
+  std::ofstream(file)
+      << "stages:\n"
+         "  clock: {type: clock}\n"
+         "  tap: {type: publish, from: {stage: clock, when_full: latest}, topic: ticks, endpoint: '" +
+             endpoint() +
+             "'}\n"
+             "  control: {type: control, endpoint: '" +
+             endpoint("s.control") +
+             "'}\n"
+             "  actions: {type: count, from: control}\n"
+             "  late: {type: fails_late, from: clock}\n";
+  auto failure = std::async(std::launch::async, [&] {
+    return complaint([&] { graph::Engine(graph::load({.file = file}), {}).run(); });
+  });
+  const auto reader = stages::subscribe_to_hello(endpoint(), {});
+  EXPECT_TRUE(stages::next_hello(*reader, 10s));
+  zmq::context_t context;
+  zmq::socket_t player(context, zmq::socket_type::dealer);
+  player.set(zmq::sockopt::linger, 0);
+  player.set(zmq::sockopt::rcvtimeo, 10'000);
+  player.connect(endpoint("s.control"));
+  const auto join = Json::to_msgpack({{"version", 1}, {"id", 1}, {"do", "join"}});
+  player.send(zmq::buffer(join), zmq::send_flags::none);
+  const auto heard = [&] {
+    zmq::message_t message;
+    if (!player.recv(message)) return Json();
+    const auto* data = message.data<std::uint8_t>();
+    return Json::from_msgpack(data, data + message.size(), true, false);
+  };
+  EXPECT_TRUE(heard().contains("ok"));
+
+  const auto began = std::chrono::steady_clock::now();
+  FailsLate::may_fail = true;
+  FailsLate::may_fail.notify_all();
+  EXPECT_FALSE(reader->next({}, 5s));
+  EXPECT_TRUE(reader->lost());
+  Json event;
+  do event = heard();
+  while (event.is_object() && event.value("event", "") == "alive");
+  EXPECT_EQ(event.value("event", ""), "end");
+  EXPECT_LT(std::chrono::steady_clock::now() - began, 2s);
+  expect_in(failure.get(), "stage 'late': too late");
 }
 
 // --- keys ------------------------------------------------------------------------------------------------------
