@@ -7,14 +7,16 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <string>
+#include <thread>
 #include <vector>
 
 #include "graph/error.h"
 #include "stages/whole_file.h"
-#include "tools/bench_graph.h"
-#include "tools/bench_players.h"
-#include "tools/bench_taps.h"
+#include "tools/bench_training.h"
+#include "tools/benches.h"
+#include "tools/memory.h"
 #include "tools/request.h"
+#include "tools/run_pipeline.h"
 #include "tools/verbs.h"
 
 namespace tools {
@@ -23,40 +25,62 @@ namespace {
 using Json = nlohmann::json;
 namespace fs = std::filesystem;
 
-Json graph_figures() {
-  constexpr int stages = 5, in_flight = 64, runs = 9;
-  constexpr std::uint64_t messages = 300'000;
-  const auto bench = bench_graph(stages, in_flight, messages, runs);
-  std::printf("graph: %d stages, in_flight %d, %llu messages, %d runs\n", stages, in_flight,
-              static_cast<unsigned long long>(messages), runs);
-  std::printf("%-28s %8s %8s %8s\n", "", "min", "median", "max");
-  std::printf("%-28s %8.0f %8.0f %8.0f\n", "ns per message and stage", bench.min,
-              bench.ns_per_message_stage_median, bench.max);
-  Json figures;
-  figures["ns_per_message_stage"] =
-      Json{{"min", bench.min}, {"median", bench.ns_per_message_stage_median}, {"max", bench.max}};
-  return figures;
-}
-
 struct Bench {
   std::string name, summary;
-  Json (*measure)();  // prints a table, and gives its figures
+  Json (*measure)(const BenchSetup& setup);
+  bool of_model = false;    // told as a share of the machine's peak
+  bool when_named = false;  // not measured when nothing is named
 };
 
 const std::vector<Bench>& benches() {
   static const std::vector<Bench> all{
-      {"graph", "wall time of a message in a stage, with bodies that do nothing", graph_figures},
-      {"taps", "what readers of taps cost a game, and the time from an act to its frame", bench_taps},
-      {"players", "frames a second of many players in one batch", bench_players}};
+      {"train", "steps of training, and their parts", bench_train, true},
+      {"play", "frames of one player, and their parts", bench_play, true},
+      {"sampling", "frames of many players in one batch", bench_sampling, true},
+      {"data", "the simulator, and the stages that make clips of it", bench_data},
+      {"graph", "wall time of a message in a stage, with bodies that do nothing", bench_graph},
+      {"taps", "what readers of taps cost a game, and the time from an act to its frame", bench_taps, false,
+       true}};
   return all;
 }
 
-int bench(const std::vector<std::string>& names, const fs::path& json) {
+struct Options {
+  BenchSetup setup;
+  fs::path json;
+};
+
+// The machine's peak; and whether the peak of memory is that of each bench alone.
+void look_at_machine(BenchSetup& setup) {
+  std::fprintf(stderr, "this machine's peak\n");
+  setup.peak = measure_peak();
+  std::printf(
+      "this machine: %.1f GFLOP/s on all cores (%u), %.1f on one: the best of several products of\n"
+      "single-precision matrices. Shares of peak are of the former, and of the counts in "
+      "stages/model/flops.h.\n",
+      setup.peak.all_cores, std::thread::hardware_concurrency(), setup.peak.one_core);
+  std::printf("memory: the most that the whole process had resident since %s\n",
+              reset_peak_memory() ? "the bench began" : "it began; this system does not let that be reset");
+  std::fflush(stdout);
+}
+
+int bench(const std::vector<const Bench*>& chosen, Options options) {
+  auto& [setup, json] = options;
   if (!json.empty() && !fs::is_directory(fs::absolute(json).parent_path()))
     throw graph::Error(json.generic_string() + ": there is no such folder to write it into");
   spdlog::set_level(spdlog::level::warn);  // where games listen, and what they play, is nothing to know here
+  if (setup.config.empty()) setup.config = project_file("configs/bench-small.yaml");
+  setup.model = trained_model(setup.config);
   Json figures;
-  for (const auto& name : names) figures[name] = std::ranges::find(benches(), name, &Bench::name)->measure();
+  if (std::ranges::any_of(chosen, &Bench::of_model)) {
+    look_at_machine(setup);
+    figures["peak_gflops"] = setup.peak.all_cores;
+    figures["peak_gflops_one_core"] = setup.peak.one_core;
+  }
+  figures["config"] = setup.config.stem().string();
+  for (const auto* each : chosen) {
+    if (each->of_model) reset_peak_memory();
+    figures[each->name] = each->measure(setup);
+  }
   if (!json.empty()) stages::write_whole(json, figures.dump(2) + "\n");
   return 0;
 }
@@ -65,14 +89,31 @@ int bench(const std::vector<std::string>& names, const fs::path& json) {
 
 void add_bench(CLI::App& app, Verb& chosen) {
   auto* command = app.add_subcommand("bench", "measure what things cost");
-  auto json = std::make_shared<fs::path>();
-  command->add_option("--json", *json, "a file for the figures")->check(not_empty);
+  auto options = std::make_shared<Options>();
+  auto& setup = options->setup;
+  command
+      ->add_option("--config", setup.config,
+                   "whose model train, play, sampling and data measure; else configs/bench-small.yaml")
+      ->check(not_empty);
+  command->add_option("--batch", setup.batch, "clips that a step trains on")
+      ->capture_default_str()
+      ->check(CLI::Range(1, 4096));
+  command
+      ->add_option("--seconds", setup.seconds,
+                   "that one measurement lasts; longer where a step or a frame does")
+      ->capture_default_str()
+      ->check(CLI::Range(0.01, 3600.0));
+  command->add_option("--json", options->json, "a file for the figures")->check(not_empty);
   for (const auto& each : benches()) command->add_subcommand(each.name, each.summary)->fallthrough();
-  command->require_subcommand(1, 0);  // or several, one after the other
-  command->callback([command, json, &chosen] {
-    std::vector<std::string> names;
-    for (const auto* each : command->get_subcommands()) names.push_back(each->get_name());
-    chosen = [names, json] { return bench(names, *json); };
+  command->require_subcommand(0, 0);  // none is all but taps, several go one after the other
+  command->callback([command, options, &chosen] {
+    std::vector<const Bench*> named;
+    for (const auto* each : command->get_subcommands())
+      named.push_back(&*std::ranges::find(benches(), each->get_name(), &Bench::name));
+    if (named.empty())
+      for (const auto& each : benches())
+        if (!each.when_named) named.push_back(&each);
+    chosen = [named, options] { return bench(named, *options); };
   });
 }
 

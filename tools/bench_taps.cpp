@@ -3,8 +3,6 @@
 // The machine is not quiet, so every stretch with readers is compared with the mean of the stretches without any just
 // before and after it, in one run of one game; the kinds of readers take turns in random order. One of the kinds is
 // nobody, which shows how far figures stray by themselves.
-#include "tools/bench_taps.h"
-
 #include <poll.h>
 #include <signal.h>
 #include <sys/prctl.h>
@@ -33,6 +31,10 @@
 #include "stages/wire/message.h"
 #include "stages/wire/subscription.h"
 #include "tools/bench_game.h"
+#include "tools/bench_training.h"
+#include "tools/benches.h"
+#include "tools/figures.h"
+#include "tools/run_pipeline.h"
 
 namespace tools {
 namespace {
@@ -171,15 +173,15 @@ class Audience {
 
 // --- what readers cost -----------------------------------------------------------------------------------------
 
-struct Stretch {
+struct Pace {
   double frames_per_second = 0, cpu_ms_per_frame = 0;
 };
 
-Stretch measure(BenchGame& game) {
-  const auto begin = game.next();
+Pace measure(BenchGame& game) {
+  const auto begin = game.run().next();
   std::this_thread::sleep_for(stretch_length);
-  const auto end = game.next();
-  const auto frames = static_cast<double>(end.frames - begin.frames);
+  const auto end = game.run().next();
+  const auto frames = static_cast<double>(end.messages - begin.messages);
   return {frames / (end.seconds - begin.seconds), 1000 * (end.cpu_seconds - begin.cpu_seconds) / frames};
 }
 
@@ -201,7 +203,7 @@ Json readers(const model::Config& network) {
   // Forked before the game, while nothing of ours is at work on another thread.
   const Audience audience(setup.taps, 10);
   BenchGame game(setup);
-  game.next();
+  game.run().next();
   std::this_thread::sleep_for(1s);
 
   std::mt19937 random(1);
@@ -231,7 +233,7 @@ Json readers(const model::Config& network) {
   figures["frames_per_second"] = quantile(speeds, 0.5);
   figures["cpu_ms_per_frame"] = quantile(cpus, 0.5);
   std::printf(
-      "taps: a game of configs/cpu-small's model, random weights, at full speed; %d rounds of %lld ms\n",
+      "\ntaps: a game of configs/cpu-small's model, random weights, at full speed; %d rounds of %lld ms\n",
       rounds, static_cast<long long>(stretch_length.count()));
   std::printf("without readers: %.1f frames/s, %.3f ms of CPU time a frame; with readers, times as much:\n\n",
               quantile(speeds, 0.5), quantile(cpus, 0.5));
@@ -261,8 +263,8 @@ struct Dreamed {
   std::uint64_t frames = 0;
 };
 
-Dreamed dreamed(const BenchGame& game) {
-  const auto telemetry = game.telemetry();
+Dreamed dreamed(BenchGame& game) {
+  const auto telemetry = game.run().telemetry();
   for (const auto& stage : telemetry.stages)
     if (stage.name == "denoise") return {stage.busy_seconds, stage.messages};
   return {};
@@ -323,8 +325,8 @@ Json latency(const model::Config& network, const std::string& name, const std::s
 
 }  // namespace
 
-Json bench_taps() {
-  const auto network = cpu_small();
+Json bench_taps(const BenchSetup&) {
+  const auto network = trained_model(project_file("configs/cpu-small.yaml"));
   auto figures = readers(network);
   std::printf("\nms from an act to its frame, %d acts at random times, clock.rate %.0f\n", acts, rate);
   std::printf("%-22s %8s %8s %8s %8s %17s\n", "", "p50", "p99", "max", "bound", "of it the frame");

@@ -64,6 +64,7 @@ int main(int argc, char** argv) {
   // On a terminal a progress line may stand where a log line comes.
   spdlog::set_pattern(isatty(STDERR_FILENO) ? "\r\033[K%^%v%$" : "%v");
   try {
+    model::keep_memory();
     model::use_one_thread_per_call();
     return run({argv + 1, argv + argc});
   } catch (const graph::Error& error) {

@@ -5,26 +5,39 @@
 
 #include <algorithm>
 
+#include "stages/model/kernels/attention.h"
+
 namespace model {
 
 KvCache::KvCache(const Config& config, at::Device device, at::ScalarType dtype)
     : window_(config.n_window),
       tokens_(config.tokens()),
-      keys_(at::zeros({config.n_blocks, config.n_heads, config.n_window * config.tokens(), config.d_head()},
+      keys_(at::zeros({config.n_blocks, config.n_heads, config.d_head(),
+                       kernels::key_row(config.n_window * config.tokens())},
                       at::device(device).dtype(dtype))),
-      values_(at::zeros_like(keys_)) {}
+      values_(at::zeros({config.n_blocks, config.n_heads, config.n_window * config.tokens(), config.d_head()},
+                        keys_.options())) {}
 
 void KvCache::reset() { position_ = 0; }
 
 std::int64_t KvCache::frames() const { return std::min(position_, window_ - 1); }
 
 KvCache::View KvCache::write(std::int64_t block, const at::Tensor& keys, const at::Tensor& values) {
-  const at::Tensor all_keys = keys_.select(0, block), all_values = values_.select(0, block);
+  const at::Tensor all_keys = keys_.select(0, block).transpose(1, 2), all_values = values_.select(0, block);
   const std::int64_t slot = position_ % window_ * tokens_;
   all_keys.narrow(1, slot, keys.size(1)).copy_(keys);
   all_values.narrow(1, slot, values.size(1)).copy_(values);
   const std::int64_t seen = (frames() + 1) * tokens_;
   return {all_keys.narrow(1, 0, seen), all_values.narrow(1, 0, seen)};
+}
+
+KvCache::Ring KvCache::ring(std::int64_t block) {
+  return {keys_.data_ptr<float>() + block * keys_.stride(0),
+          values_.data_ptr<float>() + block * values_.stride(0),
+          keys_.stride(2),
+          values_.stride(1),
+          position_ % window_ * tokens_,
+          (frames() + 1) * tokens_};
 }
 
 std::vector<std::int64_t> KvCache::order() const {
@@ -40,7 +53,7 @@ void KvCache::commit(std::int64_t frames) { position_ += frames; }
 
 bool KvCache::fits(const Config& config) const {
   return window_ == config.n_window && tokens_ == config.tokens() && keys_.size(0) == config.n_blocks &&
-         keys_.size(1) == config.n_heads && keys_.size(3) == config.d_head();
+         keys_.size(1) == config.n_heads && keys_.size(2) == config.d_head();
 }
 
 }  // namespace model

@@ -37,12 +37,24 @@ class KvCache {
   // --------------------------------------------------------------------------------------------
 
   struct View {
-    at::Tensor keys, values;  // [H, L·N, d_head], L = frames() + 1 slots; valid until the next call
+    at::Tensor keys,
+        values;  // [H, L·N, d_head], L = frames() + 1 slots; valid until the next call. Of the keys
+                 // the numbers of a column lie side by side, as the kernels want them
   };
 
   // Writes the keys and values [H, N, d_head] of the frame under evaluation and returns all that it sees in
   // `block`, itself included. Overwritten by the next call unless commit() comes first.
   View write(std::int64_t block, const at::Tensor& keys, const at::Tensor& values);
+
+  // Where a block's numbers are, for float32 on the CPU: what write() and a View do, without tensors.
+  struct Ring {
+    float* keys;    // [H, d_head, n_window·N and some], rows k_row apart
+    float* values;  // [H, n_window·N, d_head], heads v_head apart
+    std::int64_t k_row, v_head;
+    std::int64_t slot;  // of the tokens of the frame under evaluation the first
+    std::int64_t seen;  // tokens, from the ring's first on
+  };
+  Ring ring(std::int64_t block);
 
   // For every slot of a View the age order of its frame: 0 is the oldest in view, frames() the one under
   // evaluation.
@@ -56,7 +68,8 @@ class KvCache {
 
  private:
   std::int64_t window_, tokens_, position_ = 0;
-  at::Tensor keys_, values_;  // [n_blocks, H, n_window·N, d_head]
+  at::Tensor keys_;    // [n_blocks, H, d_head, n_window·N and some]
+  at::Tensor values_;  // [n_blocks, H, n_window·N, d_head]
 };
 
 }  // namespace model

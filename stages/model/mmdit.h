@@ -20,12 +20,13 @@
 
 #include "stages/model/config.h"
 #include "stages/model/kv_cache.h"
+#include "stages/model/network_weights.h"
 #include "stages/model/parameters.h"
 
 namespace model {
 
 // Immutable and cheap to copy; every function may be called from several threads at once. Computation runs on
-// the weights' device and in their type; predictions come back in the type of x. B clips or players, T
+// the weights' device and in their type, in float32 on the CPU with fused kernels (see ops.h); predictions come back in the type of x. B clips or players, T
 // frames, P patches, D numbers a patch, N = P + registers tokens. t is the noise level in [0,1], 0 data, 1
 // noise; action is int64 in [0, n_actions), 0 none. Wrong shapes throw std::invalid_argument.
 class Mmdit {
@@ -34,12 +35,6 @@ class Mmdit {
   explicit Mmdit(Config config);
 
   const Config& config() const { return config_; }
-
-  struct Shape {
-    std::string name;
-    std::vector<std::int64_t> sizes;
-    bool operator==(const Shape&) const = default;
-  };
 
   // Names and shapes of the parameters, in the order in which every Parameters of this network holds them.
   const std::vector<Shape>& layout() const { return *layout_; }
@@ -54,16 +49,20 @@ class Mmdit {
   at::Tensor forward(const Parameters& weights, const at::Tensor& x, const at::Tensor& t,
                      const at::Tensor& action) const;
 
+  // Weights as playing wants them: what does not depend on frames is done once. To be used with this network.
+  struct Packed;
+  std::shared_ptr<const Packed> pack(const Parameters& weights) const;
+
   // One new frame for each of B players: x [B,P,D], t [B], action [B] → prediction [B,P,D]. Row b sees the
   // frames in *caches[b] and itself; rings may be of different length. With `commit` every cache takes this
   // evaluation's keys and values as its newest frame; without it no cache changes, and then the same cache
   // may serve several rows. Not differentiable. Nothing is committed when it throws.
-  at::Tensor forward_cached(const Parameters& weights, const at::Tensor& x, const at::Tensor& t,
+  at::Tensor forward_cached(const Packed& weights, const at::Tensor& x, const at::Tensor& t,
                             const at::Tensor& action, std::span<KvCache* const> caches, bool commit) const;
 
   // Resets the caches and fills them with T ≤ n_window−1 frames in one block-causal pass: x [B,T,P,D], t
   // [B,T], action [B,T], row b into *caches[b]. The same as committing the frames one after the other.
-  void prefill(const Parameters& weights, const at::Tensor& x, const at::Tensor& t, const at::Tensor& action,
+  void prefill(const Packed& weights, const at::Tensor& x, const at::Tensor& t, const at::Tensor& action,
                std::span<KvCache* const> caches) const;
 
   // The velocity v = x0 − z that a prediction amounts to: itself, or (x̂0 − x)/max(t, 0.05) where the network

@@ -6,8 +6,11 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
+#include <numeric>
 #include <stdexcept>
 #include <string>
+
+#include "stages/model/kernels/parallel.h"
 
 namespace model {
 namespace {
@@ -43,13 +46,22 @@ std::vector<at::Tensor> empty_like(const std::vector<at::Tensor>& tensors) {
   return blank;
 }
 
+// body(i) for every tensor, on all cores.
+template <class Body>
+void for_each_tensor(std::size_t count, const Body& body) {
+  constexpr double always_worth = 1e6;
+  kernels::spread(static_cast<std::int64_t>(count), always_worth, [&](std::int64_t begin, std::int64_t end) {
+    const at::NoGradGuard no_grad;  // a thread's own
+    for (std::int64_t i = begin; i < end; ++i) body(static_cast<std::size_t>(i));
+  });
+}
+
 double global_norm(const std::vector<at::Tensor>& gradients) {
-  at::Tensor squares;
-  for (const at::Tensor& gradient : gradients) {
-    const at::Tensor square = gradient.to(at::kDouble).square().sum();
-    squares = squares.defined() ? squares + square : square;
-  }
-  return std::sqrt(squares.item<double>());
+  std::vector<double> squares(gradients.size());
+  for_each_tensor(gradients.size(), [&](std::size_t i) {
+    squares[i] = gradients[i].to(at::kDouble).square_().sum().item<double>();
+  });
+  return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
 }
 
 }  // namespace
@@ -143,7 +155,7 @@ Step Muon::step(const std::shared_ptr<const TrainState>& state, const std::vecto
   const double steps = static_cast<double>(next->step),
                ema = std::min(options_.ema, (1 + steps) / (10 + steps));
   const at::ScalarType precision = options_.ns_precision == "bfloat16" ? at::kBFloat16 : at::kFloat;
-  for (std::size_t i = 0; i < gradients.size(); ++i) {
+  for_each_tensor(gradients.size(), [&](std::size_t i) {
     const at::Tensor gradient = gradients[i] * scale;
     const at::Tensor& weight = old.tensors[i];
     at::Tensor& first = next->first[i];
@@ -168,7 +180,7 @@ Step Muon::step(const std::shared_ptr<const TrainState>& state, const std::vecto
     at::Tensor& fresh = next->weights.tensors[i];
     fresh.copy_(weight).mul_(1 - rate * options_.weight_decay).sub_(update, rate);
     if (!next->ema.empty()) at::lerp_out(next->ema.tensors[i], state->ema.tensors[i], fresh, 1 - ema);
-  }
+  });
   return {next, norm};
 }
 

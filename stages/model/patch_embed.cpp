@@ -53,21 +53,24 @@ at::Tensor unpatchify(const at::Tensor& patches, std::int64_t height, std::int64
 
 bool stem_has_norms(const Config& config) { return config.d_model > 32 && config.d_model % 32 == 0; }
 
-at::Tensor embed_patches(const Config& config, const PatchEmbedWeights& w, const at::Tensor& patches) {
-  if (config.stem == "linear") return at::linear(patches, w.linear_weight, w.linear_bias) + w.position;
+at::Tensor embed_patches(const Config& config, const Ops& ops, const PatchEmbedWeights& w,
+                         const at::Tensor& patches) {
+  if (config.stem == "linear") return ops.linear(patches, w.linear) + w.position;
 
   const std::int64_t batch = patches.size(0), frames = patches.size(1), p = config.patch_size;
-  // [B,T,P,D] → [B·T,C,H,W]
-  at::Tensor z = unpatchify(patches, config.height, config.width, p).flatten(0, 1);
-  z = at::silu(at::conv2d(z, w.conv1_weight, w.conv1_bias, 1, 2));
-  if (stem_has_norms(config)) z = at::group_norm(z, 32, w.norm1_weight, w.norm1_bias);
-  z = at::silu(at::conv2d(z, w.conv2_weight, w.conv2_bias, 1, 2));
-  if (stem_has_norms(config)) z = at::group_norm(z, 32, w.norm2_weight, w.norm2_bias);
-  // [B·T,d/2,H,W] → [B,T,P,d/2·py·px]
-  z = z.reshape({batch, frames, config.d_model / 2, config.height / p, p, config.width / p, p})
-          .permute({0, 1, 3, 5, 2, 4, 6})
+  const bool norms = stem_has_norms(config);
+  // [B,T,P,D] → [B·T,H,W,C]
+  at::Tensor z =
+      unpatchify(patches, config.height, config.width, p).flatten(0, 1).permute({0, 2, 3, 1}).contiguous();
+  z = ops.convolve(z, w.conv1);
+  z = norms ? ops.silu_group_norm(z, w.norm1_weight, w.norm1_bias) : at::silu(z);
+  z = ops.convolve(z, w.conv2);
+  z = norms ? ops.silu_group_norm(z, w.norm2_weight, w.norm2_bias) : at::silu(z);
+  // [B·T,H,W,d/2] → [B,T,P,py·px·d/2]
+  z = z.reshape({batch, frames, config.height / p, p, config.width / p, p * config.d_model / 2})
+          .transpose(3, 4)
           .reshape({batch, frames, config.patches(), -1});
-  return at::linear(z, w.linear_weight, w.linear_bias);
+  return ops.linear(z, w.linear);
 }
 
 }  // namespace model

@@ -4,6 +4,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "stages/model/config.h"
+#include "stages/model/ops.h"
 
 namespace model {
 
@@ -17,12 +18,12 @@ at::Tensor unpatchify(const at::Tensor& patches, std::int64_t height, std::int64
 
 // The weights of one stem; which of them are defined follows from the config.
 struct PatchEmbedWeights {
-  at::Tensor conv1_weight, conv1_bias;    // [d/2, C, 5, 5], [d/2]
-  at::Tensor norm1_weight, norm1_bias;    // [d/2]
-  at::Tensor conv2_weight, conv2_bias;    // [d/2, d/2, 5, 5], [d/2]
-  at::Tensor norm2_weight, norm2_bias;    // [d/2]
-  at::Tensor linear_weight, linear_bias;  // conv: [d, p·p·d/2], linear: [d, D]; [d]
-  at::Tensor position;                    // linear: [P, d], learned
+  Filters conv1;                        // C → d/2
+  at::Tensor norm1_weight, norm1_bias;  // [d/2]
+  Filters conv2;                        // d/2 → d/2
+  at::Tensor norm2_weight, norm2_bias;  // [d/2]
+  Linear linear;        // conv: p·p·d/2 → d in the order (row, column, channel); linear: D → d
+  at::Tensor position;  // linear: [P, d], learned
 };
 
 // Whether the convolutional stem of this config normalises: the reference does so for widths that are a
@@ -30,10 +31,9 @@ struct PatchEmbedWeights {
 bool stem_has_norms(const Config& config);
 
 // [B, T, P, D] → [B, T, P, d].
-//   conv    tokens back to pixels; Conv 5x5, SiLU, GroupNorm(32), Conv 5x5, SiLU, GroupNorm(32); p x p
-//   patches
-//           flattened in (channel, py, px) order; Linear
+//   conv    tokens back to pixels; Conv 5x5, SiLU, GroupNorm(32), Conv 5x5, SiLU, GroupNorm(32); p x p patches; Linear
 //   linear  Linear(D → d) plus a learned position per patch
-at::Tensor embed_patches(const Config& config, const PatchEmbedWeights& weights, const at::Tensor& patches);
+at::Tensor embed_patches(const Config& config, const Ops& ops, const PatchEmbedWeights& weights,
+                         const at::Tensor& patches);
 
 }  // namespace model

@@ -3,18 +3,17 @@
 
 #include <torch/types.h>
 
+#include <algorithm>
 #include <cmath>
-#include <cstddef>
-#include <vector>
 
 namespace model {
 namespace {
 
 // One token's factors for the `width` channels that turn with `position`.
 void turn(double position, std::int64_t width, double base, float* cos, float* sin) {
-  for (std::int64_t j = 0; j < width / 2; ++j) {
-    const double phase =
-        position * std::pow(base, -2.0 * static_cast<double>(j) / static_cast<double>(width));
+  const double slower = std::pow(base, -2.0 / static_cast<double>(width));
+  double phase = position;
+  for (std::int64_t j = 0; j < width / 2; ++j, phase *= slower) {
     cos[2 * j] = cos[2 * j + 1] = static_cast<float>(std::cos(phase));
     sin[2 * j] = sin[2 * j + 1] = static_cast<float>(std::sin(phase));
   }
@@ -23,11 +22,17 @@ void turn(double position, std::int64_t width, double base, float* cos, float* s
 }  // namespace
 
 Rotation rotation(const Config& config, std::int64_t first, std::int64_t frames) {
+  Rotation result{at::empty({frames * config.tokens(), config.d_head()}),
+                  at::empty({frames * config.tokens(), config.d_head()})};
+  rotation(config, first, frames, result.cos.data_ptr<float>(), result.sin.data_ptr<float>());
+  return result;
+}
+
+void rotation(const Config& config, std::int64_t first, std::int64_t frames, float* cos, float* sin) {
   const std::int64_t tokens = config.tokens(), d_head = config.d_head();
   // Channels that nothing turns keep cos 1 and sin 0.
-  Rotation result{at::ones({frames * tokens, d_head}), at::zeros({frames * tokens, d_head})};
-  float* cos = result.cos.data_ptr<float>();
-  float* sin = result.sin.data_ptr<float>();
+  std::fill_n(cos, frames * tokens * d_head, 1.0F);
+  std::fill_n(sin, frames * tokens * d_head, 0.0F);
   const std::int64_t columns = config.width / config.patch_size, rows = config.height / config.patch_size;
   const bool vid = config.rope_type == "vid";
   const std::int64_t third = d_head / 3;
@@ -45,7 +50,6 @@ Rotation rotation(const Config& config, std::int64_t first, std::int64_t frames)
       }
     }
   }
-  return result;
 }
 
 at::Tensor rotate(const at::Tensor& x, const Rotation& rotation) {

@@ -24,6 +24,8 @@ struct Rotation {
 // [frames·N, d_head] float32 on the CPU, for `frames` frames from absolute frame index `first`; phases in
 // float64, so that a game may run for years. For `learn` this is the table's start.
 Rotation rotation(const Config& config, std::int64_t first, std::int64_t frames);
+// The same into memory.
+void rotation(const Config& config, std::int64_t first, std::int64_t frames, float* cos, float* sin);
 
 // [B, H, S, d_head], each pair turned.
 at::Tensor rotate(const at::Tensor& x, const Rotation& rotation);

@@ -1,4 +1,4 @@
-// threads: keeps the numeric libraries to one thread a call, and tells when they are slow ones.
+// threads: settings of the process that the numeric libraries run fast with, and a warning where they cannot.
 #include "stages/model/threads.h"
 
 #include <ATen/Parallel.h>
@@ -7,6 +7,11 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdio>
+#include <limits>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 namespace model {
 
@@ -16,6 +21,16 @@ void use_one_thread_per_call() {
   if (void* symbol = dlsym(RTLD_DEFAULT, "openblas_set_num_threads")) {
     reinterpret_cast<void (*)(int)>(symbol)(1);
   }
+}
+
+void keep_memory() {
+#if defined(__GLIBC__)
+  constexpr int largest_from_heap = 32 << 20;  // glibc takes no higher threshold
+  mallopt(M_ARENA_MAX, 1);
+  mallopt(M_MMAP_THRESHOLD, largest_from_heap);
+  mallopt(M_TRIM_THRESHOLD, std::numeric_limits<int>::max());
+  mallopt(M_TOP_PAD, largest_from_heap);
+#endif
 }
 
 std::string blas_warning() {

@@ -149,15 +149,15 @@ void verify_rollout(const Golden& golden, const std::string& name, const Report&
   std::vector<KvCache*> cache_of_row;
   for (KvCache& cache : caches) cache_of_row.push_back(&cache);
 
+  const auto packed = golden.network.pack(golden.weights);
   Group group(name, Judged::absolute, 1e-4);
   for (std::int64_t frame = 0; frame < noise.size(1); ++frame) {
     at::Tensor z = noise.select(1, frame);
     const at::Tensor given = actions.select(1, frame), action = at::cat({given, at::zeros_like(given)});
     for (std::size_t i = 0; i + 1 < levels.size(); ++i) {
       const bool last = i + 2 == levels.size();
-      const at::Tensor v =
-          golden.network.forward_cached(golden.weights, at::cat({z, z}),
-                                        at::full({rows}, levels[i], at::kFloat), action, cache_of_row, last);
+      const at::Tensor v = golden.network.forward_cached(
+          *packed, at::cat({z, z}), at::full({rows}, levels[i], at::kFloat), action, cache_of_row, last);
       const at::Tensor guided = v.narrow(0, 0, players), none = v.narrow(0, players, players);
       z = z + (levels[i] - levels[i + 1]) * (none + guidance * (guided - none));
     }

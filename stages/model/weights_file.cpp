@@ -70,7 +70,7 @@ Parameters match(const Config& config, const Parameters& parameters, const std::
 void save(const std::filesystem::path& path, const Config& config, const Parameters& parameters,
           const Facts& facts) {
   const Mmdit network(config);
-  const std::vector<Mmdit::Shape>& layout = network.layout();
+  const std::vector<Shape>& layout = network.layout();
   for (std::size_t i = 0; i < layout.size() || i < parameters.size(); ++i) {
     if (i >= layout.size() || i >= parameters.size() || parameters.names[i] != layout[i].name ||
         parameters.tensors[i].sizes() != layout[i].sizes) {

@@ -48,8 +48,8 @@ void Dreamer::start(const DreamParams& params, const graph::Context& context) {
   device_ = device_of(params.device);
   arena_.initialize(workers_of(device_));
   network_.emplace(file.config);
-  weights_ = file.parameters.to(device_, at::kFloat);
-  spdlog::info("playing {} ({} parameters)", path_.generic_string(), weights_.count());
+  weights_ = network_->pack(file.parameters.to(device_, at::kFloat));
+  spdlog::info("playing {} ({} parameters)", path_.generic_string(), file.parameters.count());
 }
 
 Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph::Context& context,
@@ -163,13 +163,11 @@ at::Tensor Dreamer::predict(const at::Tensor& x, double level, const at::Tensor&
     const auto t = torch::full({mine.size(0)}, level, mine.options());
     answers[static_cast<std::size_t>(group)] =
         network_
-            ->forward_cached(weights_, mine, t, actions.narrow(1, begin, size).flatten(0, 1), caches, false)
+            ->forward_cached(*weights_, mine, t, actions.narrow(1, begin, size).flatten(0, 1), caches, false)
             .unflatten(0, {copies, size});
   };
-  if (groups == 1)
-    answer(0);
-  else
-    arena_.execute([&] { tbb::parallel_for(std::int64_t{0}, groups, answer); });
+  // A group alone spreads its products over the cores.
+  arena_.execute([&] { tbb::parallel_for(std::int64_t{0}, groups, answer); });
   return at::cat(answers, 1).flatten(0, 1);  // [copies,players,P,D] → [R,P,D]
 }
 
@@ -239,10 +237,10 @@ void Dreamer::rebuild(Game& game, const Moment& moment, std::size_t row) const {
                           .unsqueeze(0)
                           .to(device_);
   std::vector<model::KvCache*> cache{&game.guided};
-  network_->prefill(weights_, x, t, action, cache);
+  network_->prefill(*weights_, x, t, action, cache);
   if (!game.unguided) return;
   cache[0] = &*game.unguided;
-  network_->prefill(weights_, x, t, at::zeros_like(action), cache);
+  network_->prefill(*weights_, x, t, at::zeros_like(action), cache);
 }
 
 // [S,P,D], row by row, so that nobody's dream depends on who else plays.
@@ -262,7 +260,7 @@ void Dreamer::follow(const DreamParams& params, const std::string& stage) {
       if (loading_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
       auto file = loading_.get();
       graph::require(file.config == network_->config(), "its model is another than the one that is playing");
-      weights_ = file.parameters.to(device_, at::kFloat);
+      weights_ = network_->pack(file.parameters.to(device_, at::kFloat));
       path_ = loading_path_;
       for (auto& [session, game] : games_) game.stale = true;
       spdlog::info("now playing {}", path_.generic_string());

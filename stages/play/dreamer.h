@@ -31,6 +31,7 @@
 #include <functional>
 #include <future>
 #include <map>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -109,7 +110,7 @@ class Dreamer {
   at::Device device_ = at::kCPU;
   tbb::task_arena arena_;
   std::optional<model::Mmdit> network_;
-  model::Parameters weights_;
+  std::shared_ptr<const model::Mmdit::Packed> weights_;
   std::map<std::int64_t, Game> games_;  // by session
 
   std::filesystem::path path_, loading_path_;

@@ -48,10 +48,15 @@ struct Mmdit {
     });
     if (context.stopping()) return std::nullopt;
     auto& sum = part[0];
+    arena.execute([&] {
+      tbb::parallel_for(std::size_t{0}, sum.of.size(), [&](std::size_t i) {
+        const at::NoGradGuard no_gradients;
+        for (std::size_t m = 1; m < part.size(); ++m) sum.of[i].add_(part[m].of[i]);
+      });
+    });
     for (std::size_t m = 1; m < part.size(); ++m) {
       sum.loss += part[m].loss;
       sum.frames += part[m].frames;
-      for (std::size_t i = 0; i < sum.of.size(); ++i) sum.of[i].add_(part[m].of[i]);
     }
     return std::move(sum);
   }

@@ -9,19 +9,21 @@ cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 failed=0
 fail() { echo "$*"; failed=1; }
 
-# arrow FOLDER OWN OTHERS: what files in FOLDER may include in quotes, and what they may never include in brackets.
+# arrow FOLDER OWN OTHERS [APART]: what files in FOLDER may include in quotes, and what they may never include in
+# brackets; a folder APART in it has an arrow of its own.
 arrow() {
-  local found
-  found=$(grep -rnE '^ *# *include +"' "$1" --include='*.h' --include='*.cpp' | grep -vE "include +\"($2)/") || true
+  local found apart=${4:+--exclude-dir=$4}
+  found=$(grep -rnE '^ *# *include +"' "$1" $apart --include='*.h' --include='*.cpp' | grep -vE "include +\"($2)/") || true
   [ -z "$found" ] || fail "$1/ may include only \"$2/...\":"$'\n'"$found"
-  found=$(grep -rnE "^ *# *include +<($3)" "$1" --include='*.h' --include='*.cpp') || true
+  found=$(grep -rnE "^ *# *include +<($3)" "$1" $apart --include='*.h' --include='*.cpp') || true
   [ -z "$found" ] || fail "$1/ may not include <$3>:"$'\n'"$found"
 }
 
 includes() {
   local torch='torch/|ATen/|c10/|caffe2/' frames='opencv|cv\.' wire='zmq|msgpack' line='CLI/|nlohmann/'
   arrow graph 'graph' "$torch|$frames|$wire|$line"
-  arrow stages/model 'stages/model' "$frames|$wire|CLI/|tbb/|oneapi/|yaml-cpp/"
+  arrow stages/model 'stages/model' "$frames|$wire|CLI/|tbb/|oneapi/|yaml-cpp/" kernels
+  arrow stages/model/kernels 'stages/model/kernels' "$torch|$frames|$wire|$line|tbb/flow_graph|oneapi/|yaml-cpp/|spdlog/"
   arrow stages/pong 'stages/pong' "$torch|$frames|$wire|$line|tbb/|oneapi/|yaml-cpp/|spdlog/"
   arrow stages 'graph|stages' 'CLI/'
   arrow tools 'graph|stages|tools' 'tbb/flow_graph|oneapi/tbb/flow_graph'

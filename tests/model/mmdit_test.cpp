@@ -99,8 +99,9 @@ TEST_P(EveryKind, CacheEqualsRecomputationInsideTheWindow) {
     const at::Tensor x = batch.x.select(1, frame), t = batch.t.select(1, frame),
                      action = batch.action.select(1, frame);
     // What is not committed leaves no trace.
-    network.forward_cached(weights, x * 2, t, action, pointers(caches), false);
-    const at::Tensor one = network.forward_cached(weights, x, t, action, pointers(caches), true);
+    network.forward_cached(*network.pack(weights), x * 2, t, action, pointers(caches), false);
+    const at::Tensor one =
+        network.forward_cached(*network.pack(weights), x, t, action, pointers(caches), true);
     EXPECT_LT(largest_difference(one, whole.select(1, frame)), 1e-5) << "frame " << frame;
   }
 }
@@ -115,8 +116,9 @@ TEST_P(EveryKind, OfOneBlockCacheEqualsTheSlidingWindowForEver) {
   const at::Tensor whole = forward(network, weights, batch);
   std::deque<KvCache> caches = make_caches(one_block, 1);
   for (std::int64_t frame = 0; frame < 11; ++frame) {
-    const at::Tensor one = network.forward_cached(weights, batch.x.select(1, frame), batch.t.select(1, frame),
-                                                  batch.action.select(1, frame), pointers(caches), true);
+    const at::Tensor one =
+        network.forward_cached(*network.pack(weights), batch.x.select(1, frame), batch.t.select(1, frame),
+                               batch.action.select(1, frame), pointers(caches), true);
     EXPECT_LT(largest_difference(one, whole.select(1, frame)), 1e-5) << "frame " << frame;
   }
 }
@@ -139,17 +141,18 @@ TEST_P(EveryKind, PrefillEqualsCommittingOneByOne) {
   std::deque<KvCache> one_by_one = make_caches(config(), 2), at_once = make_caches(config(), 2);
   const std::int64_t last = config().n_window - 1;
   for (std::int64_t frame = 0; frame < last; ++frame) {
-    network.forward_cached(weights, batch.x.select(1, frame), batch.t.select(1, frame),
+    network.forward_cached(*network.pack(weights), batch.x.select(1, frame), batch.t.select(1, frame),
                            batch.action.select(1, frame), pointers(one_by_one), true);
   }
   const Batch past = batch.frames(0, last);
-  network.prefill(weights, past.x, past.t, past.action, pointers(at_once));
+  network.prefill(*network.pack(weights), past.x, past.t, past.action, pointers(at_once));
   EXPECT_EQ(at_once[0].position(), last);
   // Past the first eviction, so that the order in the ring is put to the test too.
   for (int repeat = 0; repeat < 3; ++repeat) {
     const auto next = [&](std::deque<KvCache>& caches) {
-      return network.forward_cached(weights, batch.x.select(1, repeat), batch.t.select(1, repeat),
-                                    batch.action.select(1, repeat), pointers(caches), true);
+      return network.forward_cached(*network.pack(weights), batch.x.select(1, repeat),
+                                    batch.t.select(1, repeat), batch.action.select(1, repeat),
+                                    pointers(caches), true);
     };
     EXPECT_LT(largest_difference(next(at_once), next(one_by_one)), 1e-5);
   }
@@ -208,7 +211,7 @@ TEST(Mmdit, PlayersWithRingsOfDifferentLengthDoNotDisturbEachOther) {
   const Batch batch(tiny(), 3, 6);
   const auto play = [&](std::int64_t player, std::int64_t frame, KvCache& cache) {
     KvCache* one[] = {&cache};
-    return network.forward_cached(weights, batch.x[player].narrow(0, frame, 1),
+    return network.forward_cached(*network.pack(weights), batch.x[player].narrow(0, frame, 1),
                                   batch.t[player].narrow(0, frame, 1),
                                   batch.action[player].narrow(0, frame, 1), one, true);
   };
@@ -219,8 +222,9 @@ TEST(Mmdit, PlayersWithRingsOfDifferentLengthDoNotDisturbEachOther) {
       play(player, frame, together[player]);
     }
   }
-  const at::Tensor joint = network.forward_cached(weights, batch.x.select(1, 5), batch.t.select(1, 5),
-                                                  batch.action.select(1, 5), pointers(together), true);
+  const at::Tensor joint =
+      network.forward_cached(*network.pack(weights), batch.x.select(1, 5), batch.t.select(1, 5),
+                             batch.action.select(1, 5), pointers(together), true);
   for (std::int64_t player = 0; player < 3; ++player) {
     EXPECT_LT(largest_difference(joint.narrow(0, player, 1), play(player, 5, alone[player])), 1e-5);
   }
@@ -233,20 +237,22 @@ TEST(Mmdit, ASharedCacheServesSeveralRowsUntilSomebodyCommits) {
   KvCache cache(tiny());
   KvCache* one[] = {&cache};
   KvCache* twice[] = {&cache, &cache};
-  network.prefill(weights, batch.x.narrow(1, 0, 2), batch.t.narrow(1, 0, 2), batch.action.narrow(1, 0, 2),
-                  one);
+  network.prefill(*network.pack(weights), batch.x.narrow(1, 0, 2), batch.t.narrow(1, 0, 2),
+                  batch.action.narrow(1, 0, 2), one);
   const at::Tensor x = batch.x.select(1, 2), t = batch.t.select(1, 2);
   const at::Tensor acts = at::full({1}, 2, at::kLong), none = at::zeros({1}, at::kLong);
-  const at::Tensor both =
-      network.forward_cached(weights, at::cat({x, x}), at::cat({t, t}), at::cat({acts, none}), twice, false);
-  EXPECT_LT(largest_difference(both.narrow(0, 0, 1), network.forward_cached(weights, x, t, acts, one, false)),
+  const at::Tensor both = network.forward_cached(*network.pack(weights), at::cat({x, x}), at::cat({t, t}),
+                                                 at::cat({acts, none}), twice, false);
+  EXPECT_LT(largest_difference(both.narrow(0, 0, 1),
+                               network.forward_cached(*network.pack(weights), x, t, acts, one, false)),
             1e-5);
-  EXPECT_LT(largest_difference(both.narrow(0, 1, 1), network.forward_cached(weights, x, t, none, one, false)),
+  EXPECT_LT(largest_difference(both.narrow(0, 1, 1),
+                               network.forward_cached(*network.pack(weights), x, t, none, one, false)),
             1e-5);
   EXPECT_EQ(cache.position(), 2);
-  EXPECT_THROW(
-      network.forward_cached(weights, at::cat({x, x}), at::cat({t, t}), at::cat({acts, none}), twice, true),
-      std::invalid_argument);
+  EXPECT_THROW(network.forward_cached(*network.pack(weights), at::cat({x, x}), at::cat({t, t}),
+                                      at::cat({acts, none}), twice, true),
+               std::invalid_argument);
 }
 
 TEST(Mmdit, ForwardsFromSeveralThreadsAgreeWithOneAfterTheOther) {
@@ -278,8 +284,8 @@ TEST(Mmdit, PlayingForYearsKeepsAttentionTheSame) {
     KvCache* one[] = {&cache};
     at::Tensor prediction;
     for (std::int64_t frame = 0; frame < 4; ++frame) {
-      prediction = network.forward_cached(weights, batch.x.select(1, frame), batch.t.select(1, frame),
-                                          batch.action.select(1, frame), one, true);
+      prediction = network.forward_cached(*network.pack(weights), batch.x.select(1, frame),
+                                          batch.t.select(1, frame), batch.action.select(1, frame), one, true);
     }
     return prediction;
   };
@@ -319,9 +325,10 @@ TEST(Mmdit, BidirectionalCacheEqualsRecomputationForTheNewestFrame) {
     KvCache cache(config);
     KvCache* one[] = {&cache};
     const Batch past = batch.frames(0, 3);
-    network.prefill(weights, past.x, past.t, past.action, one);
-    const at::Tensor newest = network.forward_cached(weights, batch.x.select(1, 3), batch.t.select(1, 3),
-                                                     batch.action.select(1, 3), one, false);
+    network.prefill(*network.pack(weights), past.x, past.t, past.action, one);
+    const at::Tensor newest =
+        network.forward_cached(*network.pack(weights), batch.x.select(1, 3), batch.t.select(1, 3),
+                               batch.action.select(1, 3), one, false);
     EXPECT_LT(largest_difference(newest, forward(network, weights, batch).select(1, 3)), 1e-5) << rope_type;
   }
 }
@@ -414,15 +421,15 @@ TEST(Mmdit, WrongShapesAreRefusedInOneLine) {
   says("action is not int64", [&] { network.forward(weights, batch.x, batch.t, batch.action.to(at::kInt)); });
   says("not this network's weights", [&] { network.forward({}, batch.x, batch.t, batch.action); });
   says("expected one a row", [&] {
-    network.forward_cached(weights, batch.x.select(1, 0), batch.t.select(1, 0), batch.action.select(1, 0), {},
-                           false);
+    network.forward_cached(*network.pack(weights), batch.x.select(1, 0), batch.t.select(1, 0),
+                           batch.action.select(1, 0), {}, false);
   });
   Config other = tiny();
   other.n_window = 5;
   KvCache foreign(other);
   KvCache* one[] = {&foreign};
   says("another network's", [&] {
-    network.forward_cached(weights, batch.x[0].narrow(0, 0, 1), batch.t[0].narrow(0, 0, 1),
+    network.forward_cached(*network.pack(weights), batch.x[0].narrow(0, 0, 1), batch.t[0].narrow(0, 0, 1),
                            batch.action[0].narrow(0, 0, 1), one, false);
   });
 }

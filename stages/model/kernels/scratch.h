@@ -1,0 +1,15 @@
+// scratch: memory of a thread's own that kernels write into and forget.
+#pragma once
+
+#include <cstdint>
+
+namespace model::kernels {
+
+// Who writes into it. No function calls another that wants the same.
+enum class Scratch { scores, score_gradients, keys, values, gradients, along, panels, stem, pass };
+
+// At least `count` floats, aligned to a cache line, with whatever is in them. Each is one piece of
+// memory, which grows and stays until the thread ends; so in the steady state nothing is allocated.
+float* scratch(Scratch whose, std::int64_t count);
+
+}  // namespace model::kernels

@@ -1,0 +1,163 @@
+// ops_test: the fused operations against the plain ones, values and gradients, on shapes with tails of every kind.
+#include "stages/model/ops.h"
+
+#include <gtest/gtest.h>
+#include <torch/autograd.h>
+#include <torch/types.h>
+
+#include <functional>
+#include <limits>
+
+#include "stages/model/attention.h"
+#include "tests/model/golden.h"
+
+namespace {
+
+using at::Tensor;
+using model::Config;
+using model::fused_ops;
+using model::Heads;
+using model::Ops;
+using model::plain_ops;
+using Tensors = std::vector<Tensor>;
+// An operation on these inputs, with one set of operations or the other.
+using Form = std::function<Tensors(const Ops& ops, const Tensors& inputs)>;
+
+// Of the largest number.
+double difference(const Tensor& a, const Tensor& b) {
+  return (a - b).abs().max().item<double>() / std::max(1e-6, b.abs().max().item<double>());
+}
+
+// Same outputs, and for random gradients of these the same gradients of all inputs.
+void expect_same(const Form& form, const Tensors& inputs) {
+  constexpr double tolerance = 2e-5;  // sums of some thousand products in another order
+  if (!model::can_fuse({})) GTEST_SKIP() << "this processor has no AVX2";
+  Tensors outputs[2], gradients[2], given;
+  for (const bool fused : {false, true}) {
+    Tensors leaves;
+    for (const Tensor& input : inputs) leaves.push_back(input.detach().clone().requires_grad_());
+    outputs[fused] = form(fused ? fused_ops() : plain_ops(), leaves);
+    if (!fused)
+      for (const Tensor& output : outputs[0]) given.push_back(at::randn(output.sizes()));
+    gradients[fused] = torch::autograd::grad(outputs[fused], leaves, given);
+  }
+  for (std::size_t i = 0; i < outputs[0].size(); ++i) {
+    ASSERT_EQ(outputs[1][i].sizes(), outputs[0][i].sizes());
+    EXPECT_LT(difference(outputs[1][i], outputs[0][i]), tolerance) << "output " << i;
+  }
+  for (std::size_t i = 0; i < inputs.size(); ++i)
+    EXPECT_LT(difference(gradients[1][i], gradients[0][i]), tolerance) << "gradient of input " << i;
+  // Without gradients another way is taken.
+  const at::NoGradGuard no_grad;
+  const Tensors again = form(fused_ops(), inputs);
+  for (std::size_t i = 0; i < again.size(); ++i)
+    EXPECT_TRUE(at::equal(again[i], outputs[1][i])) << "output " << i;
+}
+
+struct FusedOps : testing::Test {
+  void SetUp() override { at::manual_seed(7); }
+};
+
+TEST_F(FusedOps, Linear) {
+  for (const auto& [M, in, out] :
+       {std::tuple{1, 8, 16}, {37, 128, 384}, {7, 27, 48}, {200, 75, 17}, {100, 48, 5}})
+    expect_same(
+        [](const Ops& ops, const Tensors& x) {
+          return Tensors{ops.linear(x[0], {x[1], x[2]})};
+        },
+        {at::randn({1, M, in}), at::randn({out, in}), at::randn({out})});
+}
+
+TEST_F(FusedOps, ModulatedNorm) {
+  const Form form = [](const Ops& ops, const Tensors& x) {
+    const auto rows = x[2].chunk(6, -1);  // as a block has them: parts of wider rows
+    return Tensors{ops.modulated_norm(x[0], x[1], rows[3], rows[4])};
+  };
+  for (const auto& [B, T, N, d] : {std::tuple{2, 3, 37, 128}, {1, 1, 1, 8}, {3, 2, 5, 24}})
+    expect_same(form, {at::randn({B, T, N, d}), at::randn({d}), at::randn({B, T, 1, 6 * d})});
+  // Shift and scale out of layers of different widths.
+  expect_same(
+      [](const Ops& ops, const Tensors& x) {
+        return Tensors{ops.modulated_norm(x[0], x[1], x[2].narrow(3, 8, 16), x[3])};
+      },
+      {at::randn({2, 3, 5, 16}), at::randn({16}), at::randn({2, 3, 1, 40}), at::randn({2, 3, 1, 16})});
+}
+
+TEST_F(FusedOps, GatedSilu) {
+  expect_same([](const Ops& ops, const Tensors& x) { return Tensors{ops.gated_silu(x[0], x[1])}; },
+              {at::randn({2, 3, 5, 24}), at::randn({2, 3, 5, 24}) * 20});
+}
+
+TEST_F(FusedOps, GatedSum) {
+  expect_same([](const Ops& ops,
+                 const Tensors& x) { return Tensors{ops.gated_sum(x[0], x[1].chunk(2, -1)[1], x[2])}; },
+              {at::randn({2, 3, 5, 24}), at::randn({2, 3, 1, 48}), at::randn({2, 3, 5, 24})});
+}
+
+TEST_F(FusedOps, Heads) {
+  for (const auto& [B, S, H, d_head] : {std::tuple{2, 37, 4, 32}, {1, 9, 2, 8}, {3, 16, 3, 24}})
+    for (const bool turns : {true, false})
+      for (const bool of_one_player : {true, false}) {
+        const Tensor phase = of_one_player ? at::randn({S, d_head}) : at::randn({B, 1, S, d_head});
+        const model::Rotation rotation =
+            turns ? model::Rotation{phase.cos(), phase.sin()} : model::Rotation{};
+        expect_same(
+            [&, heads = H](const Ops& ops, const Tensors& x) {
+              const Heads result = ops.heads(x[0], x[1], x[2], rotation, heads);
+              return Tensors{result.q, result.k, result.v};
+            },
+            {at::randn({B, S, 3 * H * d_head}), at::randn({d_head}), at::randn({d_head})});
+      }
+}
+
+TEST_F(FusedOps, AttendClips) {
+  struct Case {
+    std::int64_t B, H, frames, tokens, window, d_head;
+  };
+  for (const auto& [B, H, frames, tokens, window, d_head] : {Case{2, 3, 4, 5, 4, 8},
+                                                             {1, 2, 7, 17, 3, 24},
+                                                             {1, 1, 1, 37, 16, 32},
+                                                             {2, 2, 3, 16, 0, 16},
+                                                             {1, 2, 9, 19, 2, 40}}) {
+    Config config;
+    config.patch_size = 24;
+    config.n_registers = tokens - 1;
+    config.n_window = window;
+    config.bidirectional = window == 0;
+    const model::Sight sight{frames, tokens, window, model::frame_mask(config, frames)};
+    const auto sizes = {B, H, frames * tokens, d_head};
+    expect_same(
+        [&](const Ops& ops, const Tensors& x) {
+          return Tensors{ops.attend_clips({x[0], x[1], x[2]}, sight)};
+        },
+        {at::randn(sizes), at::randn(sizes), at::randn(sizes)});
+  }
+}
+
+// Gradients of so sharp a choice are but rounding errors, here and there.
+TEST_F(FusedOps, AttentionStandsScoresThatNoFloatsExponentialHolds) {
+  if (!model::can_fuse({})) GTEST_SKIP() << "this processor has no AVX2";
+  const at::NoGradGuard no_grad;
+  const Heads heads{at::randn({1, 1, 6, 8}) * 30, at::randn({1, 1, 6, 8}) * 30, at::randn({1, 1, 6, 8})};
+  const model::Sight sight{1, 6, 4, {}};
+  EXPECT_LT(difference(fused_ops().attend_clips(heads, sight), plain_ops().attend_clips(heads, sight)), 1e-3);
+}
+
+TEST_F(FusedOps, Convolve) {
+  for (const auto& [F, H, W, in, out] :
+       {std::tuple{2, 24, 24, 3, 16}, {1, 5, 7, 8, 21}, {3, 1, 1, 16, 16}, {1, 8, 12, 12, 12}})
+    expect_same(
+        [](const Ops& ops, const Tensors& x) {
+          return Tensors{ops.convolve(x[0], {x[1], x[2]})};
+        },
+        {at::randn({F, H, W, in}), at::randn({out, in, 5, 5}), at::randn({out})});
+}
+
+TEST_F(FusedOps, SiluGroupNorm) {
+  for (const auto& [F, H, W, C] : {std::tuple{2, 6, 6, 64}, {1, 3, 5, 32}, {2, 2, 2, 160}})
+    expect_same(
+        [](const Ops& ops, const Tensors& x) { return Tensors{ops.silu_group_norm(x[0], x[1], x[2])}; },
+        {at::randn({F, H, W, C}), at::randn({C}), at::randn({C})});
+}
+
+}  // namespace
