@@ -11,7 +11,7 @@
 namespace stages {
 
 /// The nouns that travel. Weights, gradients and snapshots do not, as checkpoints are their files; nor do
-/// held-out clips.
+/// held-out clips and truths, which follow from a seed.
 using Nouns =
     std::tuple<Episode, Clip, Patches, NoisyPatches, Report, Tick, Action, Turn, Frame, View, Hello, End>;
 

@@ -16,6 +16,7 @@
 #include <vector>
 
 #include "stages/model/muon.h"
+#include "stages/pong/renderer.h"
 
 namespace stages {
 
@@ -142,6 +143,17 @@ struct View {
   at::Tensor pixels;  // [H,W,C] uint8
   std::uint64_t number = 0;
   std::int64_t session = 0, action = 0, act = 0, arrived_ns = 0;
+};
+
+// --- measuring -----------------------------------------------------------------------------------------------
+
+// What the simulator shows where a model dreams the Frame of the same number, under the same actions: of the players in
+// the Frame's first rows. The rows beyond are free.
+struct Truth {
+  at::Tensor pixels;                    // [N,H,W,C] uint8, N <= S
+  at::Tensor last;                      // [N,H,W,C] uint8, the last frame that the network was shown
+  std::vector<pong::StepResult> steps;  // [N], what happened on the way to this frame
+  pong::Rendering rendering = pong::Rendering::area;
 };
 
 // --- taps ----------------------------------------------------------------------------------------------------

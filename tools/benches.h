@@ -14,7 +14,7 @@ struct BenchSetup {
   std::filesystem::path config;  // laid over pipelines/train.yaml
   model::Config model;           // what that trains
   Peak peak;                     // of this machine, where a bench of a model was chosen
-  std::int64_t batch = 8;        // clips that a step trains on
+  std::int64_t batch = 16;       // clips that a step trains on
   double seconds = 5;            // of one measurement; it ends with a message, so it may take longer
 };
 

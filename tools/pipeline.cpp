@@ -3,10 +3,8 @@
 
 #include <chrono>
 #include <memory>
-#include <nlohmann/json.hpp>
 
 #include "stages/play/display.h"
-#include "stages/settings.h"
 #include "stages/train/resume_file.h"
 #include "tools/request.h"
 #include "tools/run_folder.h"
@@ -38,13 +36,6 @@ int run(const graph::Pipeline& pipeline, const Options& options, const RunFolder
     spdlog::info("run folder: {}", folder->path().generic_string());
   }
   return run_pipeline(pipeline, run_options).code;
-}
-
-void take_model(const fs::path& config, graph::Request& request) {
-  std::vector<std::string> keys;
-  const auto json = nlohmann::ordered_json::parse(stages::read_model(config).to_json());
-  for (const auto& [key, value] : json.items()) keys.push_back("model." + key + "=" + value.dump());
-  request.overrides.insert(request.overrides.begin(), keys.begin(), keys.end());
 }
 
 int start(Options options) {

@@ -1,6 +1,9 @@
 // request: options of a pipeline, and of who connects.
 #include "tools/request.h"
 
+#include <nlohmann/json.hpp>
+
+#include "stages/settings.h"
 #include "tools/taps.h"
 
 namespace tools {
@@ -9,11 +12,22 @@ void add_request(CLI::App& command, graph::Request& request) {
   request.expand = expand_taps;
   command.add_option("file", request.file, "the pipeline, for example pipelines/train.yaml")->required();
   command.add_option("configs", request.configs, "configs laid over it; later ones win");
+  add_overrides(command, request);
+}
+
+void add_overrides(CLI::App& command, graph::Request& request) {
   command
       .add_option("--set", request.overrides,
                   "stage.key=value, or block.key=value; wins over all files; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
+}
+
+void take_model(const std::filesystem::path& config, graph::Request& request) {
+  std::vector<std::string> keys;
+  const auto json = nlohmann::ordered_json::parse(stages::read_model(config).to_json());
+  for (const auto& [key, value] : json.items()) keys.push_back("model." + key + "=" + value.dump());
+  request.overrides.insert(request.overrides.begin(), keys.begin(), keys.end());
 }
 
 void add_connect_keys(CLI::App& command, stages::ConnectKeys& keys) {

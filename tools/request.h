@@ -2,6 +2,7 @@
 #pragma once
 
 #include <CLI/CLI.hpp>
+#include <filesystem>
 
 #include "graph/pipeline.h"
 #include "stages/wire/endpoint.h"
@@ -15,6 +16,12 @@ inline std::string not_empty(const std::string& text) {
 
 /// Adds FILE, CONFIG… and --set to a subcommand; the request outlives the parsing.
 void add_request(CLI::App& command, graph::Request& request);
+
+/// Adds --set alone, for verbs that know their pipeline.
+void add_overrides(CLI::App& command, graph::Request& request);
+
+/// Lays the `model:` block of a config (or .json) below all overrides: what a Python checkpoint is for.
+void take_model(const std::filesystem::path& config, graph::Request& request);
 
 /// Adds --key and --server, for verbs that connect to another process; `keys` outlives the parsing.
 void add_connect_keys(CLI::App& command, stages::ConnectKeys& keys);

@@ -1,17 +1,16 @@
 // video_file: writes frames to a video.
 //
-//   .mp4   MPEG-4, large pixels: to look at
-//   .mkv   FFV1, a lossless code, in BGR: each pixel is the one that was dreamed
-//
-// The file has its name only when it is complete; until then it ends in .part.mp4 or .part.mkv.
+// A .mp4 has large pixels, to look at; in a .mkv, which is lossless, each pixel is the one that was dreamed. The file
+// has its name only when it is complete (video.h).
 #include <spdlog/spdlog.h>
 
 #include <filesystem>
-#include <opencv2/videoio.hpp>
+#include <optional>
 
 #include "graph/stage.h"
 #include "stages/play/image.h"
 #include "stages/play/rows.h"
+#include "stages/play/video.h"
 #include "stages/types.h"
 
 namespace stages {
@@ -26,63 +25,32 @@ struct VideoFile {
   };
 
   void start(const graph::Context& context) {
-    path = params.path;
-    if (path.empty()) {
-      graph::require(context.run != nullptr, "video_file needs a path");
-      path = context.run->folder() / "video.mp4";
-    }
-    lossless = path.extension() == ".mkv";
-    graph::require(lossless || path.extension() == ".mp4",
-                   "path: expected a name that ends in .mp4, or in .mkv for a video without loss");
-    if (path.has_parent_path()) std::filesystem::create_directories(path.parent_path());
-    part = path;
-    part.replace_extension(".part" + path.extension().string());
+    graph::require(!params.path.empty() || context.run != nullptr, "video_file needs a path");
+    video.emplace(
+        params.path.empty() ? context.run->folder() / "video.mp4" : std::filesystem::path(params.path),
+        params.rate);
   }
 
   void operator()(const Frame& all, const graph::Context& context) {
-    if (params.frames > 0 && frames == params.frames) return;
+    if (params.frames > 0 && video->frames() == params.frames) return;
     const auto frame = params.session < 0 ? std::optional(all) : of_session(all, params.session);
     if (!frame) return;
-    const auto image = to_image(*frame, params.scale > 0 ? params.scale : lossless ? 1 : 16);
-    if (!writer.isOpened()) open(image.size());
-    if (image.size() != size)
+    const auto image = to_image(*frame, params.scale > 0 ? params.scale : video->is_lossless() ? 1 : 16);
+    if (video->frames() > 0 && image.size() != video->size())
       throw graph::Error(fmt::format("{} players now, and a video keeps its size; choose one with session: N",
                                      frame->pixels.size(0)));
-    writer.write(image);
-    if (++frames == params.frames) context.stop();
-  }
-
-  void open(cv::Size first) {
-    size = first;
-    // OpenCV would leave the last row or column out.
-    if (size.width % 2 != 0 || size.height % 2 != 0)
-      throw graph::Error(fmt::format("a video of {} x {} pixels: expected even numbers; set an even scale",
-                                     size.width, size.height));
-    const int code =
-        lossless ? cv::VideoWriter::fourcc('F', 'F', 'V', '1') : cv::VideoWriter::fourcc('m', 'p', '4', 'v');
-    if (!writer.open(part.string(), code, params.rate, size))
-      throw graph::Error("cannot write " + part.generic_string());
+    video->add(image);
+    if (video->frames() == params.frames) context.stop();
   }
 
   void finish() {
-    if (frames == 0) return;
-    writer.release();
-    // The writer is silent about a full disk; its own index, written last, is not there then.
-    const auto written =
-        static_cast<std::int64_t>(cv::VideoCapture(part.string()).get(cv::CAP_PROP_FRAME_COUNT));
-    if (written != frames)
-      throw graph::Error(part.generic_string() + " holds " + std::to_string(written) + " of " +
-                         std::to_string(frames) + " frames; is the disk full?");
-    std::filesystem::rename(part, path);
-    spdlog::info("wrote {} frames to {}", frames, path.generic_string());
+    if (!video || video->frames() == 0) return;
+    video->publish();
+    spdlog::info("wrote {} frames to {}", video->frames(), video->path().generic_string());
   }
 
   Params params;
-  std::filesystem::path path, part;
-  bool lossless = false;
-  cv::VideoWriter writer;
-  cv::Size size;
-  std::int64_t frames = 0;
+  std::optional<Video> video;
 };
 
 using P = VideoFile::Params;

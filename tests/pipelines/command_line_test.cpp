@@ -58,7 +58,7 @@ TEST(CommandLine, BadUsageEndsWithTwo) {
 TEST(CommandLine, HelpAndVersionAreThere) {
   const auto help = run({"--help"});
   EXPECT_EQ(help.code, 0);
-  for (const auto* verb : {"check", "graph", "stages", "bench"})
+  for (const auto* verb : {"check", "graph", "stages", "bench", "eval"})
     EXPECT_NE(help.output.find(verb), std::string::npos) << help.output;
   EXPECT_EQ(run({"--version"}).output.rfind("worldline ", 0), 0u);
 }
