@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "graph/edge.h"
+#include "graph/message.h"
 
 namespace graph {
 
@@ -53,6 +54,7 @@ struct Context {
   std::string stage;          // the stage's name in the YAML
   Run* run = nullptr;         // null in a harness without a run
   std::stop_token closing{};  // of a source: asks it alone to return, sooner than the run's own token
+  std::vector<Any> left;      // in finish(): what gathered inputs took in since the last message
 
   double progress() const { return run ? run->progress(number) : 0; }
   std::stop_token stop_token() const {

@@ -491,7 +491,7 @@ class Engine::Impl final : public Run {
   // finish(), its last message, the end.
   void end(Node& node) {
     const bool was_fed = node.inbox.is_fed();
-    node.inbox.close();
+    node.context.left = node.inbox.close();
     if (!node.failed) {
       guard(
           node, [&] { node.instance->finish(node.results, node.context); }, "finish");

@@ -198,16 +198,22 @@ bool Inbox::ready() const {
   return found == Found::end || (found == Found::messages && (!gate_ || gate_->available()));
 }
 
-void Inbox::close() {
+std::vector<Any> Inbox::close() {
+  std::vector<Any> left;
   std::vector<std::deque<Message>> gone;
   std::vector<Any> newest;
   const std::lock_guard lock(mutex_);
   closed_ = true;
   for (auto& queue : queues_) {
-    for (const auto& message : queue.waiting) queue.late += message.kind == Message::Kind::data;
+    for (const auto& message : queue.waiting) {
+      queue.late += message.kind == Message::Kind::data;
+      if (ports_[queue.edge.port].intake == Intake::gathered && message.kind == Message::Kind::data)
+        left.push_back(message.body);
+    }
     gone.push_back(std::exchange(queue.waiting, {}));
     newest.push_back(std::exchange(queue.newest, {}));
   }
+  return left;
 }
 
 bool Inbox::is_fed() const {

@@ -105,8 +105,8 @@ class Inbox {
   Found take(Firing& firing);
   /// Whether take() would find something.
   bool ready() const;
-  /// Drops what waits and everything that still comes; gives the credits back.
-  void close();
+  /// Drops what waits and everything that still comes; gives the credits back, and returns what gathered inputs held.
+  std::vector<Any> close();
   /// Whether some edge but feedback has not ended, so that its sender still works for this stage.
   bool is_fed() const;
 

@@ -29,7 +29,8 @@
 //              return the first token of a feedback edge; or, of a type that operator() does not return, what
 //              others need from the beginning. That comes once, so it can only be sampled or gathered.
 //   idle()     on the stage's executor (thread or main) whenever nothing came for a few milliseconds.
-//   finish()   after the last message, also when the run failed elsewhere. May return a last message.
+//   finish()   after the last message, also when the run failed elsewhere. May return a last message. What gathered
+//              inputs took in since then is in the context's `left`.
 //
 // A hook returns void, T or std::optional<T>, where T is the type of one output or makes an output of its own.
 // What idle() sends follows no input: nothing can hold it back, so edges from that output must drop.

@@ -1,17 +1,21 @@
 // memory: the most memory that this process had at one time, as Linux keeps it.
 #include "tools/memory.h"
 
-#include <malloc.h>
-
 #include <fstream>
 #include <string>
+
+#if defined(__GLIBC__)
+#include <malloc.h>
+#endif
 
 #include "graph/error.h"
 
 namespace tools {
 
 bool reset_peak_memory() {
+#if defined(__GLIBC__)
   ::malloc_trim(0);
+#endif
   std::ofstream file("/proc/self/clear_refs");
   file << "5" << std::flush;  // of all that this file can do, the one that resets VmHWM
   return static_cast<bool>(file);

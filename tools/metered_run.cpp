@@ -66,7 +66,8 @@ MeteredRun::MeteredRun(graph::Pipeline pipeline, const std::string& stage, const
   if (started_) return;
   lock.unlock();
   thread_.join();
-  std::rethrow_exception(error_);
+  if (error_) std::rethrow_exception(error_);
+  throw graph::Error("the run was over before it began");
 }
 
 MeteredRun::~MeteredRun() {

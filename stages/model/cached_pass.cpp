@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <array>
 #include <stdexcept>
 #include <string>
 
@@ -36,9 +37,10 @@ Linear all_modulations(const NetworkWeights& w) {
 // Hands out parts of a thread's memory; with no memory it counts what is asked for.
 class Room {
  public:
+  static constexpr std::int64_t line = 16;  // floats; every part begins a cache line
+
   explicit Room(float* memory) : memory_(memory) {}
   float* take(std::int64_t count) {
-    constexpr std::int64_t line = 16;
     float* const part = memory_ ? memory_ + used_ : nullptr;
     used_ += (count + line - 1) / line * line;
     return part;
@@ -167,10 +169,14 @@ void CachedPass::embed(const float* x, std::int64_t R, float* z) const {
     const std::int64_t pixels = R * c.height * c.width,
                        padded = R * (c.height + 2 * kernels::margin) * (c.width + 2 * kernels::margin),
                        channels = filters_[0].out, in = filters_[0].in;
-    float* const room =
-        kernels::scratch(kernels::Scratch::stem, padded * std::max(in, channels) + 2 * pixels * channels);
-    float *const wide = room, *const one = wide + padded * std::max(in, channels),
-                 *const other = one + pixels * channels;
+    const auto cut = [&](Room room) {
+      return std::array{room.take(padded * std::max(in, channels)),
+                        room.take(pixels * std::max(in, channels)),
+                        room.take(pixels * std::max(in, channels))};
+    };
+    constexpr std::int64_t rounding = 3 * Room::line;
+    const auto [wide, one, other] = cut(Room(
+        kernels::scratch(kernels::Scratch::stem, (padded + 2 * pixels) * std::max(in, channels) + rounding)));
     to_image(c, x, R, other);
     filters_[0](c, R, other, wide, one);
     filters_[1](c, R, one, wide, other);
@@ -193,12 +199,12 @@ void CachedPass::operator()(const float* x, const float* t, const std::int64_t* 
   const Workspace w = workspace(c, R);
 
   for (std::int64_t r = 0; r < R; ++r) {
-    const auto level = static_cast<std::int64_t>(t[r] * static_cast<float>(c.T - 1));
     if (!(t[r] >= 0 && t[r] <= 1) || action[r] < 0 || action[r] >= c.n_actions)
       throw std::invalid_argument("mmdit: row " + std::to_string(r) + " has t " + std::to_string(t[r]) +
                                   ", action " + std::to_string(action[r]) +
                                   ", expected t in [0,1] and an action in [0," + std::to_string(c.n_actions) +
                                   ")");
+    const auto level = static_cast<std::int64_t>(t[r] * static_cast<float>(c.T - 1));
     for (std::int64_t j = 0; j < d; ++j)
       w.condition[r * d + j] = levels_[static_cast<std::size_t>(level * d + j)] +
                                actions_[static_cast<std::size_t>(action[r] * d + j)];

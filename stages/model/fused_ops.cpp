@@ -2,7 +2,7 @@
 #include <torch/autograd.h>
 #include <torch/types.h>
 
-#include <array>
+#include <stdexcept>
 
 #include "stages/model/kernels/attention.h"
 #include "stages/model/kernels/convolution.h"
@@ -22,6 +22,14 @@ using torch::autograd::variable_list;
 const float* numbers(const Tensor& tensor) { return tensor.data_ptr<float>(); }
 float* writable(const Tensor& tensor) { return tensor.data_ptr<float>(); }
 
+// Gradients are on in a backward pass only when it is itself to be differentiated, which the kernels cannot.
+variable_list saved_by(AutogradContext* context) {
+  if (at::GradMode::is_enabled())
+    throw std::logic_error(
+        "fused operations are differentiable once; take plain ones for second derivatives");
+  return context->get_saved_variables();
+}
+
 float* packed_here(std::int64_t size) { return kernels::scratch(kernels::Scratch::panels, size); }
 
 // --- linear ----------------------------------------------------------------------------------------------------
@@ -39,7 +47,7 @@ struct LinearFunction : Function<LinearFunction> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const variable_list saved = context->get_saved_variables();
+    const variable_list saved = saved_by(context);
     const Tensor &x = saved[0], &weight = saved[1], dy = gradients[0].contiguous();
     const std::int64_t out = weight.size(0), in = weight.size(1);
     Tensor dx;
@@ -50,7 +58,8 @@ struct LinearFunction : Function<LinearFunction> {
       kernels::multiply(numbers(dy), {panels, nullptr}, writable(dx), x.size(0), in, out);
     }
     // A sum over thousands of rows is what a BLAS is best at.
-    return {dx, at::mm(dy.t(), x), dy.sum(0)};
+    const auto wanted = [&](std::size_t input) { return context->needs_input_grad(input); };
+    return {dx, wanted(1) ? at::mm(dy.t(), x) : Tensor(), wanted(2) ? dy.sum(0) : Tensor()};
   }
 };
 
@@ -63,23 +72,15 @@ Tensor linear(const Tensor& x, const Linear& w) {
 
 // --- modulated norm --------------------------------------------------------------------------------------------
 
-// One row of [B,T,1,d] for each of B·T groups, numbers of a row side by side: as they come out of a wider layer's
-// chunk(), or made so.
-struct GroupRows {
-  Tensor rows;
-  std::int64_t stride;
-
-  explicit GroupRows(const Tensor& given)
-      : rows(given.stride(-1) == 1 &&
-                     (given.size(0) == 1 || given.stride(0) == given.size(1) * given.stride(1))
-                 ? given
-                 : given.contiguous()),
-        stride(rows.stride(1)) {}
-};
+// [B,T,1,d] → [B·T,d], numbers of a row side by side: as they come out of a wider layer's chunk(), or made so.
+Tensor group_rows(const Tensor& given) {
+  const Tensor rows = given.reshape({-1, given.size(-1)});
+  return rows.stride(1) == 1 ? rows : rows.contiguous();
+}
 
 kernels::ModulatedNorm described(const Tensor& z, const Tensor& weight, const Tensor& shift,
-                                 const Tensor& scale, std::int64_t stride) {
-  return {z.size(0) * z.size(1), z.size(2),      z.size(3),     stride, numbers(z),
+                                 const Tensor& scale) {
+  return {z.size(0) * z.size(1), z.size(2),      z.size(3),     shift.stride(0), numbers(z),
           numbers(weight),       numbers(shift), numbers(scale)};
 }
 
@@ -92,33 +93,31 @@ struct ModulatedNormFunction : Function<ModulatedNormFunction> {
 
   static Tensor apply_to(const Tensor& z, const Tensor& weight, const Tensor& shift, const Tensor& scale) {
     Tensor y = at::empty_like(z);
-    kernels::forward(described(z, weight, shift, scale, shift.stride(1)), writable(y));
+    kernels::forward(described(z, weight, shift, scale), writable(y));
     return y;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const variable_list saved = context->get_saved_variables();
+    const variable_list saved = saved_by(context);
     const Tensor &z = saved[0], &weight = saved[1], &shift = saved[2], &scale = saved[3];
     const Tensor dy = gradients[0].contiguous();
-    const std::array<std::int64_t, 4> groups{z.size(0), z.size(1), 1, z.size(3)};
-    Tensor dz = at::empty_like(z), dweight = at::zeros_like(weight), dshift = at::empty(groups, z.options()),
-           dscale = at::empty(groups, z.options());
-    kernels::backward(described(z, weight, shift, scale, shift.stride(1)), numbers(dy), writable(dz),
-                      writable(dweight), writable(dshift), writable(dscale));
+    Tensor dz = at::empty_like(z), dweight = at::zeros_like(weight),
+           dshift = at::empty(shift.sizes(), z.options()), dscale = at::empty(shift.sizes(), z.options());
+    kernels::backward(described(z, weight, shift, scale), numbers(dy), writable(dz), writable(dweight),
+                      writable(dshift), writable(dscale));
     return {dz, dweight, dshift, dscale};
   }
 };
 
 Tensor modulated_norm(const Tensor& z, const Tensor& weight, const Tensor& shift, const Tensor& scale) {
-  GroupRows shifts(shift), scales(scale);
-  if (shifts.stride != scales.stride) {
-    shifts.rows = shift.contiguous();
-    scales.rows = scale.contiguous();
+  Tensor shifts = group_rows(shift), scales = group_rows(scale);
+  if (shifts.stride(0) != scales.stride(0)) {
+    shifts = shifts.contiguous();
+    scales = scales.contiguous();
   }
   const Tensor rows = z.contiguous();
-  if (!at::GradMode::is_enabled())
-    return ModulatedNormFunction::apply_to(rows, weight, shifts.rows, scales.rows);
-  return ModulatedNormFunction::apply(rows, weight, shifts.rows, scales.rows);
+  return at::GradMode::is_enabled() ? ModulatedNormFunction::apply(rows, weight, shifts, scales)
+                                    : ModulatedNormFunction::apply_to(rows, weight, shifts, scales);
 }
 
 // --- gates -----------------------------------------------------------------------------------------------------
@@ -136,7 +135,7 @@ struct GatedSiluFunction : Function<GatedSiluFunction> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const variable_list saved = context->get_saved_variables();
+    const variable_list saved = saved_by(context);
     const Tensor dy = gradients[0].contiguous();
     Tensor dup = at::empty_like(saved[0]), dgate = at::empty_like(saved[0]);
     kernels::gated_silu_backward(dup.numel(), numbers(saved[0]), numbers(saved[1]), numbers(dy),
@@ -151,7 +150,7 @@ Tensor gated_silu(const Tensor& up, const Tensor& gate) {
 }
 
 kernels::GatedSum described(const Tensor& z, const Tensor& gate, const Tensor& h) {
-  return {z.size(0) * z.size(1), z.size(2), z.size(3), gate.stride(1), numbers(z), numbers(gate), numbers(h)};
+  return {z.size(0) * z.size(1), z.size(2), z.size(3), gate.stride(0), numbers(z), numbers(gate), numbers(h)};
 }
 
 struct GatedSumFunction : Function<GatedSumFunction> {
@@ -167,16 +166,16 @@ struct GatedSumFunction : Function<GatedSumFunction> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const variable_list saved = context->get_saved_variables();
+    const variable_list saved = saved_by(context);
     const Tensor &z = saved[0], &gate = saved[1], &h = saved[2], dy = gradients[0].contiguous();
-    Tensor dh = at::empty_like(h), dgate = at::empty({z.size(0), z.size(1), 1, z.size(3)}, z.options());
+    Tensor dh = at::empty_like(h), dgate = at::empty(gate.sizes(), z.options());
     kernels::backward(described(z, gate, h), numbers(dy), writable(dh), writable(dgate));
     return {dy, dgate, dh};
   }
 };
 
 Tensor gated_sum(const Tensor& z, const Tensor& gate, const Tensor& h) {
-  const Tensor rows = z.contiguous(), gates = GroupRows(gate).rows, added = h.contiguous();
+  const Tensor rows = z.contiguous(), gates = group_rows(gate), added = h.contiguous();
   return at::GradMode::is_enabled() ? GatedSumFunction::apply(rows, gates, added)
                                     : GatedSumFunction::apply_to(rows, gates, added);
 }
@@ -226,7 +225,7 @@ struct HeadsFunction : Function<HeadsFunction> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const variable_list saved = context->get_saved_variables();
+    const variable_list saved = saved_by(context);
     const Tensor &qkv = saved[0], &norm_q = saved[1], &norm_k = saved[2];
     const Tensor dq = gradients[0].contiguous(), dk = gradients[1].contiguous(),
                  dv = gradients[2].contiguous();
@@ -267,7 +266,7 @@ struct AttentionFunction : Function<AttentionFunction> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const variable_list saved = context->get_saved_variables();
+    const variable_list saved = saved_by(context);
     const Tensor &q = saved[0], &k = saved[1], &v = saved[2], &out = saved[3], &log_sum = saved[4];
     const Tensor d_out = gradients[0].contiguous();
     Tensor dq = at::empty_like(q), dk = at::empty_like(q), dv = at::empty_like(q);
@@ -280,7 +279,8 @@ struct AttentionFunction : Function<AttentionFunction> {
 
 Tensor attend_clips(const Heads& heads, const Sight& sight) {
   Tensor keys = heads.k;
-  if (keys.stride(2) != 1 || keys.stride(3) < kernels::key_row(keys.size(2))) {
+  if (keys.stride(2) != 1 || keys.stride(3) < kernels::key_row(keys.size(2)) ||
+      keys.stride(1) != keys.size(3) * keys.stride(3) || keys.stride(0) != keys.size(1) * keys.stride(1)) {
     keys = empty_keys(keys.size(0), keys.size(1), keys.size(2), keys.size(3), keys.options());
     keys = keys.copy_(heads.k);
   }
@@ -319,7 +319,7 @@ struct ConvolutionFunction : Function<ConvolutionFunction> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const variable_list saved = context->get_saved_variables();
+    const variable_list saved = saved_by(context);
     const Tensor &wide = saved[0], &weight = saved[1], dy = gradients[0].contiguous();
     const std::int64_t out = weight.size(0), in = weight.size(1);
     Tensor dx, dweight = at::empty_like(weight);
@@ -328,7 +328,9 @@ struct ConvolutionFunction : Function<ConvolutionFunction> {
       kernels::pack_filters_backward(numbers(weight), in, out, panels);
       dx = convolved(padded(dy), panels, in, nullptr);
     }
-    kernels::convolve_backward_weight(images_of(dy), in, out, numbers(wide), numbers(dy), writable(dweight));
+    if (context->needs_input_grad(1))
+      kernels::convolve_backward_weight(images_of(dy), in, out, numbers(wide), numbers(dy),
+                                        writable(dweight));
     return {dx, dweight, dy.sum({0, 1, 2})};
   }
 };
@@ -352,7 +354,7 @@ struct SiluGroupNormFunction : Function<SiluGroupNormFunction> {
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
-    const variable_list saved = context->get_saved_variables();
+    const variable_list saved = saved_by(context);
     const Tensor &x = saved[0], &weight = saved[1], &bias = saved[2], dy = gradients[0].contiguous();
     Tensor dx = at::empty_like(x), dweight = at::zeros_like(weight), dbias = at::zeros_like(bias);
     kernels::backward(described(x, weight, bias), numbers(saved[3]), numbers(saved[4]), numbers(dy),

@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <stdexcept>
 
 #include "stages/model/kernels/attention.h"
 
@@ -32,6 +33,8 @@ KvCache::View KvCache::write(std::int64_t block, const at::Tensor& keys, const a
 }
 
 KvCache::Ring KvCache::ring(std::int64_t block) {
+  if (!keys_.device().is_cpu() || keys_.scalar_type() != at::kFloat)
+    throw std::invalid_argument("the cache is not of float32 on the CPU, where its network computes");
   return {keys_.data_ptr<float>() + block * keys_.stride(0),
           values_.data_ptr<float>() + block * values_.stride(0),
           keys_.stride(2),

@@ -46,7 +46,8 @@ class KvCache {
   // `block`, itself included. Overwritten by the next call unless commit() comes first.
   View write(std::int64_t block, const at::Tensor& keys, const at::Tensor& values);
 
-  // Where a block's numbers are, for float32 on the CPU: what write() and a View do, without tensors.
+  // Where a block's numbers are, for float32 on the CPU: what write() and a View do, without tensors. Throws
+  // std::invalid_argument where it is none of this.
   struct Ring {
     float* keys;    // [H, d_head, n_window·N and some], rows k_row apart
     float* values;  // [H, n_window·N, d_head], heads v_head apart

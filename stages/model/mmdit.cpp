@@ -35,6 +35,12 @@ void check_inputs(const Config& config, const at::Tensor& x, const at::Tensor& t
                                 ", expected [batch, frames, patches, numbers]");
   }
   std::vector<std::int64_t> sizes(x.sizes().begin(), x.sizes().end() - 2);
+  if (x.dim() == 4 && x.size(1) == 0)
+    throw std::invalid_argument("mmdit: the clip is empty, expected a frame or more");
+  for (const at::Tensor* each : {&t, &action})
+    if (each->device() != x.device())
+      throw std::invalid_argument("mmdit: x is on " + x.device().str() + ", t or action on " +
+                                  each->device().str() + ", expected one device for all");
   expect("t", t, sizes);
   expect("action", action, sizes);
   sizes.insert(sizes.end(), {config.patches(), config.patch_dim()});
@@ -144,12 +150,16 @@ at::Tensor attend_learned_sliding(const Config& config, const NetworkWeights& w,
 }
 
 Sight sight(const Config& config, std::int64_t frames, const at::Tensor& mask) {
-  return {frames, config.tokens(), config.bidirectional ? 0 : config.n_window, mask};
+  return {frames, config.bidirectional ? 0 : config.n_window, mask};
 }
 
-// The fused operations know float32 on the CPU alone.
-bool fuses(const Config& config, const NetworkWeights& w) {
-  return w.norm.device().is_cpu() && w.norm.scalar_type() == at::kFloat && can_fuse(config);
+// The fused operations know float32 on the CPU alone, and parameters as they lie in a file.
+bool fuses(const Config& config, const Parameters& weights, const at::Tensor& x) {
+  const auto fits = [](const at::Tensor& tensor) {
+    return tensor.device().is_cpu() && tensor.scalar_type() == at::kFloat && tensor.is_contiguous();
+  };
+  return x.device().is_cpu() && can_fuse(config) &&
+         std::all_of(weights.tensors.begin(), weights.tensors.end(), fits);
 }
 
 // Mmdit::forward_cached() on any device, committing nothing.
@@ -201,10 +211,10 @@ struct Mmdit::Tables {
     if (!clip.noise_levels.defined()) {
       const Rotation exact = rotation(config, 0, frames);
       clip.rotation = {exact.cos.to(like.options()), exact.sin.to(like.options())};
-      if (masked) clip.mask = frame_mask(config, frames);
-      if (clip.mask.defined()) clip.mask = clip.mask.to(like.options());
       clip.noise_levels = noise_level_table(config).to(like.options());
     }
+    if (masked && !clip.mask.defined()) clip.mask = frame_mask(config, frames);
+    if (clip.mask.defined()) clip.mask = clip.mask.to(like.options());
     return clip;
   }
 
@@ -268,7 +278,7 @@ at::Tensor Mmdit::forward(const Parameters& weights, const at::Tensor& x, const 
                                 ") of a bidirectional network");
   }
   const NetworkWeights w = bind(config_, weights);
-  const Ops& ops = fuses(config_, w) ? fused_ops() : plain_ops();
+  const Ops& ops = fuses(config_, weights, x) ? fused_ops() : plain_ops();
   const Tables::Clip tables = tables_->clip(config_, frames, w.norm, &ops == &plain_ops());
   const bool learns = config_.rope_type == "learn", slides = learns && frames > config_.n_window;
   Rotation turn = tables.rotation;
@@ -289,7 +299,7 @@ struct Mmdit::Packed {
 std::shared_ptr<const Mmdit::Packed> Mmdit::pack(const Parameters& weights) const {
   const at::NoGradGuard no_grad;
   auto packed = std::make_shared<Packed>(Packed{bind(config_, weights), plain_ops(), {}});
-  if (!fuses(config_, packed->w)) return packed;
+  if (!fuses(config_, weights, packed->w.norm)) return packed;
   const at::Tensor levels = tables_->clip(config_, 1, packed->w.norm, false).noise_levels;
   return std::make_shared<Packed>(Packed{packed->w, fused_ops(), CachedPass(config_, packed->w, levels)});
 }
@@ -306,6 +316,9 @@ at::Tensor Mmdit::forward_cached(const Packed& packed, const at::Tensor& x, cons
   check_caches(config_, x.size(0), caches, commit);
   at::Tensor prediction;
   if (packed.pass) {
+    if (!x.device().is_cpu())
+      throw std::invalid_argument("mmdit: x is on " + x.device().str() +
+                                  ", expected the CPU, where the weights are");
     const at::Tensor numbers = x.to(at::kFloat).contiguous(), levels = t.to(at::kFloat).contiguous(),
                      actions = action.contiguous();
     prediction = at::empty_like(numbers);

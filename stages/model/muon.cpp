@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <numeric>
 #include <stdexcept>
 #include <string>
 
@@ -46,22 +45,22 @@ std::vector<at::Tensor> empty_like(const std::vector<at::Tensor>& tensors) {
   return blank;
 }
 
-// body(i) for every tensor, on all cores.
+// body(i) for every one of these, on all cores; a GPU is one for itself.
 template <class Body>
-void for_each_tensor(std::size_t count, const Body& body) {
-  constexpr double always_worth = 1e6;
-  kernels::spread(static_cast<std::int64_t>(count), always_worth, [&](std::int64_t begin, std::int64_t end) {
-    const at::NoGradGuard no_grad;  // a thread's own
-    for (std::int64_t i = begin; i < end; ++i) body(static_cast<std::size_t>(i));
-  });
+void for_each_tensor(const std::vector<at::Tensor>& tensors, const Body& body) {
+  const double worth = !tensors.empty() && tensors[0].device().is_cpu() ? 1e6 : 0;
+  kernels::spread(static_cast<std::int64_t>(tensors.size()), worth,
+                  [&](std::int64_t begin, std::int64_t end) {
+                    const at::NoGradGuard no_grad;  // a thread's own
+                    for (std::int64_t i = begin; i < end; ++i) body(static_cast<std::size_t>(i));
+                  });
 }
 
 double global_norm(const std::vector<at::Tensor>& gradients) {
-  std::vector<double> squares(gradients.size());
-  for_each_tensor(gradients.size(), [&](std::size_t i) {
-    squares[i] = gradients[i].to(at::kDouble).square_().sum().item<double>();
-  });
-  return std::sqrt(std::accumulate(squares.begin(), squares.end(), 0.0));
+  std::vector<at::Tensor> squares(gradients.size());
+  for_each_tensor(gradients,
+                  [&](std::size_t i) { squares[i] = gradients[i].to(at::kDouble).square().sum(); });
+  return std::sqrt(at::stack(squares).sum().item<double>());
 }
 
 }  // namespace
@@ -155,7 +154,7 @@ Step Muon::step(const std::shared_ptr<const TrainState>& state, const std::vecto
   const double steps = static_cast<double>(next->step),
                ema = std::min(options_.ema, (1 + steps) / (10 + steps));
   const at::ScalarType precision = options_.ns_precision == "bfloat16" ? at::kBFloat16 : at::kFloat;
-  for_each_tensor(gradients.size(), [&](std::size_t i) {
+  for_each_tensor(gradients, [&](std::size_t i) {
     const at::Tensor gradient = gradients[i] * scale;
     const at::Tensor& weight = old.tensors[i];
     at::Tensor& first = next->first[i];

@@ -29,7 +29,7 @@ struct Heads {
 
 // Who sees whom in clips: a frame its own and the window-1 before it; a window of 0: all frames.
 struct Sight {
-  std::int64_t frames, tokens, window;
+  std::int64_t frames, window;
   at::Tensor bias;  // frame_mask(), which the plain form adds to the scores
 };
 
@@ -58,7 +58,7 @@ const Ops& plain_ops();
 const Ops& fused_ops();
 
 // Whether this machine and a network of these sizes can take the fused ones: learned positions, heads of a width that
-// is no multiple of 8 and processors without AVX2 cannot.
+// is no multiple of 8 or above 512 and processors without AVX2 cannot. So d is a multiple of 8 in all fused ones.
 bool can_fuse(const Config& config);
 
 }  // namespace model

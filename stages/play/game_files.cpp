@@ -73,6 +73,9 @@ struct GameFiles {
   }
 
   void finish(const graph::Context& context) {
+    // The last frame may have been faster than its turn.
+    for (const auto& turn : context.left) waiting.push_back(turn.as<Turn>());
+    if (frames > 0) add_turns(context);
     if (frames == 0) {
       arrays.reset();
       spdlog::warn("{}: no game is left, for no frame came", context.stage);

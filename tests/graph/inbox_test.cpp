@@ -189,6 +189,18 @@ TEST(Inbox, GatheredGivesAllOnceAndNeverTriggers) {
   EXPECT_TRUE(next.inputs[1].many.empty());
 }
 
+TEST(Inbox, ClosingGivesBackWhatGatheredInputsHold) {
+  Inbox inbox({port(Intake::joined), port(Intake::gathered)}, {{.port = 0}, {.port = 1}});
+  inbox.put(0, message(0));
+  inbox.put(1, message(3));
+  inbox.put(1, message(5));
+  const auto left = inbox.close();
+  ASSERT_EQ(left.size(), 2u);
+  EXPECT_EQ(*left[0].get<int>(), 3);
+  EXPECT_EQ(*left[1].get<int>(), 5);
+  EXPECT_TRUE(inbox.close().empty());
+}
+
 TEST(Inbox, WhatComesAfterTheCloseIsLateAndGivesItsCreditBack) {
   Gate gate(2);
   auto inbox = one(WhenFull::wait);

@@ -28,7 +28,7 @@ Config tiny() {
   config.height = 8;
   config.width = 12;
   config.n_heads = 2;
-  config.d_model = 24;
+  config.d_model = 48;  // heads of 24 numbers, which fused operations can do
   config.n_blocks = 2;
   config.stem = "linear";
   return config;

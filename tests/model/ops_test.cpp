@@ -5,8 +5,8 @@
 #include <torch/autograd.h>
 #include <torch/types.h>
 
+#include <cmath>
 #include <functional>
-#include <limits>
 
 #include "stages/model/attention.h"
 #include "tests/model/golden.h"
@@ -124,7 +124,7 @@ TEST_F(FusedOps, AttendClips) {
     config.n_registers = tokens - 1;
     config.n_window = window;
     config.bidirectional = window == 0;
-    const model::Sight sight{frames, tokens, window, model::frame_mask(config, frames)};
+    const model::Sight sight{frames, window, model::frame_mask(config, frames)};
     const auto sizes = {B, H, frames * tokens, d_head};
     expect_same(
         [&](const Ops& ops, const Tensors& x) {
@@ -139,8 +139,29 @@ TEST_F(FusedOps, AttentionStandsScoresThatNoFloatsExponentialHolds) {
   if (!model::can_fuse({})) GTEST_SKIP() << "this processor has no AVX2";
   const at::NoGradGuard no_grad;
   const Heads heads{at::randn({1, 1, 6, 8}) * 30, at::randn({1, 1, 6, 8}) * 30, at::randn({1, 1, 6, 8})};
-  const model::Sight sight{1, 6, 4, {}};
+  const model::Sight sight{1, 4, {}};
   EXPECT_LT(difference(fused_ops().attend_clips(heads, sight), plain_ops().attend_clips(heads, sight)), 1e-3);
+}
+
+// A training that diverges must not look well.
+TEST_F(FusedOps, WhatIsNoNumberStaysNone) {
+  if (!model::can_fuse({})) GTEST_SKIP() << "this processor has no AVX2";
+  const at::NoGradGuard no_grad;
+  const Tensor good = at::randn({1, 1, 6, 8});
+  for (const double bad :
+       {std::nan(""), 1e30}) {  // 1e30 squared is infinite, and one infinity less another nothing
+    const Tensor q = good.clone().fill_(bad);
+    const auto out = fused_ops().attend_clips({q, q, good}, {1, 4, {}});
+    EXPECT_TRUE(at::isnan(out).all().item<bool>()) << bad;
+  }
+  EXPECT_TRUE(at::isnan(fused_ops().gated_silu(good, good.clone().fill_(std::nan("")))).all().item<bool>());
+}
+
+TEST_F(FusedOps, AreDifferentiableOnceAndSayIt) {
+  if (!model::can_fuse({})) GTEST_SKIP() << "this processor has no AVX2";
+  const Tensor x = at::randn({8}).requires_grad_();
+  const Tensor y = fused_ops().gated_silu(x, x).sum();
+  EXPECT_THROW(torch::autograd::grad({y}, {x}, {}, true, true), std::logic_error);
 }
 
 TEST_F(FusedOps, Convolve) {

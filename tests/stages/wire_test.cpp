@@ -370,7 +370,9 @@ TEST_F(Taps, OfAnotherRunUnderTheSameNameAreNotTakenForTheFirst) {
     Stranger publisher(endpoint());
     publisher.wait_for(2);
     publisher.send(view(1), 0, run_id);
-    if (*run_id == 'a') EXPECT_TRUE(sub.run<Any>(0));
+    if (*run_id == 'a') {
+      EXPECT_TRUE(sub.run<Any>(0));
+    }
   }
   EXPECT_NE(complaint([&] { sub.run<Any>(1); }), "");
 }

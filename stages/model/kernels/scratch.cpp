@@ -9,6 +9,8 @@ namespace model::kernels {
 namespace {
 
 struct Piece {
+  Piece() = default;
+  Piece(const Piece&) = delete;
   float* floats = nullptr;
   std::int64_t size = 0;
   ~Piece() { std::free(floats); }
@@ -18,7 +20,7 @@ struct Piece {
 
 float* scratch(Scratch whose, std::int64_t count) {
   constexpr std::size_t line = 64;
-  thread_local std::array<Piece, 9> pieces;
+  thread_local std::array<Piece, static_cast<std::size_t>(Scratch::pass) + 1> pieces;
   Piece& piece = pieces.at(static_cast<std::size_t>(whose));
   if (count > piece.size) {
     std::free(piece.floats);

@@ -31,7 +31,7 @@ inline float largest(Floats x) {
 // e^x to about 2e-7 of its size; x is cut to [-87, 88], where floats end. x = n ln 2 + r, |r| <= ln 2 / 2, e^r by
 // its series as fitted in Cephes' expf (netlib.org/cephes).
 inline Floats exp(Floats x) {
-  x = smaller(larger(x, all(-87)), all(88));
+  x = smaller(all(88), larger(all(-87), x));  // in this order what is no number stays none
   // Adding 1.5·2^23 leaves the nearest integer in the low bits.
   const Floats magic = all(12582912.0F), shifted = x * all(1.44269504F) + magic, n = shifted - magic;
   const Floats r = (x - n * all(0.693359375F)) + n * all(2.12194440e-4F);
