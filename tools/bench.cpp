@@ -49,17 +49,12 @@ struct Options {
   fs::path json;
 };
 
-// The machine's peak; and whether the peak of memory is that of each bench alone.
+// How fast the machine is now, which on a shared one changes with its neighbours.
 void look_at_machine(BenchSetup& setup) {
   std::fprintf(stderr, "this machine's peak\n");
   setup.peak = measure_peak();
-  std::printf(
-      "this machine: %.1f GFLOP/s on all cores (%u), %.1f on one: the best of several products of\n"
-      "single-precision matrices. Shares of peak are of the former, and of the counts in "
-      "stages/model/flops.h.\n",
-      setup.peak.all_cores, std::thread::hardware_concurrency(), setup.peak.one_core);
-  std::printf("memory: the most that the whole process had resident since %s\n",
-              reset_peak_memory() ? "the bench began" : "it began; this system does not let that be reset");
+  std::printf("\nthis machine, now: %.1f GFLOP/s on all cores (%u), %.1f on one\n", setup.peak.all_cores,
+              std::thread::hardware_concurrency(), setup.peak.one_core);
   std::fflush(stdout);
 }
 
@@ -71,15 +66,26 @@ int bench(const std::vector<const Bench*>& chosen, Options options) {
   if (setup.config.empty()) setup.config = project_file("configs/bench-small.yaml");
   setup.model = trained_model(setup.config);
   Json figures;
-  if (std::ranges::any_of(chosen, &Bench::of_model)) {
-    look_at_machine(setup);
-    figures["peak_gflops"] = setup.peak.all_cores;
-    figures["peak_gflops_one_core"] = setup.peak.one_core;
-  }
+  if (std::ranges::any_of(chosen, &Bench::of_model))
+    std::printf(
+        "Peaks are the best of several products of single-precision matrices, right before what is a share "
+        "of them; a\n"
+        "share is of all cores', and of the counts in stages/model/flops.h. Memory is the most that the "
+        "whole process had\n"
+        "resident since %s.\n",
+        reset_peak_memory() ? "the bench began" : "it began, for this system does not let that be reset");
   figures["config"] = setup.config.stem().string();
+  Peak best;
   for (const auto* each : chosen) {
-    if (each->of_model) reset_peak_memory();
+    if (each->of_model) {
+      look_at_machine(setup);
+      best = {std::max(best.all_cores, setup.peak.all_cores), std::max(best.one_core, setup.peak.one_core)};
+      figures["peak_gflops"] = best.all_cores;
+      figures["peak_gflops_one_core"] = best.one_core;
+      reset_peak_memory();
+    }
     figures[each->name] = each->measure(setup);
+    if (each->of_model) figures[each->name]["peak_gflops"] = setup.peak.all_cores;
   }
   if (!json.empty()) stages::write_whole(json, figures.dump(2) + "\n");
   return 0;
