@@ -9,8 +9,8 @@
 
 #include "graph/engine.h"
 #include "graph/stage.h"
+#include "tests/folder.h"
 #include "tests/graph/number_stages.h"
-#include "tests/graph/scratch.h"
 
 namespace tests {
 namespace {
@@ -72,8 +72,8 @@ const bool chatty =
 // --- helpers ---------------------------------------------------------------------------------------------------
 
 graph::Pipeline plan(const std::string& yaml) {
-  const Scratch scratch;
-  return graph::load({.file = scratch.write("p.yaml", yaml)});
+  const Folder folder;
+  return graph::load({.file = folder.write("p.yaml", yaml)});
 }
 
 // Runs to the end, or stops after `patience`; the failure's text without its file, "" or "did not end".

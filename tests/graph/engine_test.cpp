@@ -10,8 +10,8 @@
 #include <thread>
 
 #include "graph/stage.h"
+#include "tests/folder.h"
 #include "tests/graph/number_stages.h"
-#include "tests/graph/scratch.h"
 
 namespace tests {
 namespace {
@@ -169,8 +169,8 @@ const bool last = Stage<Last>("last").summary("").in("x", "").out("sum", "at the
 // --- helpers -------------------------------------------------------------------------------------------------
 
 graph::Pipeline pipeline(const std::string& yaml) {
-  const Scratch scratch;
-  return graph::load({.file = scratch.write("p.yaml", yaml)});
+  const Folder folder;
+  return graph::load({.file = folder.write("p.yaml", yaml)});
 }
 
 // Runs to the end; the text of the failure, or "".

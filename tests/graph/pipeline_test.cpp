@@ -2,12 +2,13 @@
 #include "graph/pipeline.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <ctime>
 
 #include "graph/picture.h"
-#include "tests/graph/scratch.h"
+#include "tests/folder.h"
 
 namespace tests {
 namespace {
@@ -37,8 +38,8 @@ std::string complaint(const Request& request) {
 }
 
 std::string complaint_of(const std::string& yaml) {
-  const Scratch scratch;
-  const auto file = scratch.write("p.yaml", yaml);
+  const Folder folder;
+  const auto file = folder.write("p.yaml", yaml);
   return replaced(complaint({.file = file}), file.string(), "p.yaml");
 }
 
@@ -123,8 +124,8 @@ TEST(File, binary_is_refused_at_its_first_foreign_byte) {
 }
 
 TEST(File, directory_is_refused) {
-  const Scratch scratch;
-  EXPECT_EQ(complaint({.file = scratch.folder()}), scratch.folder().string() + ": not a file");
+  const Folder folder;
+  EXPECT_EQ(complaint({.file = folder.path()}), folder.string() + ": not a file");
   EXPECT_EQ(complaint({.file = "/dev/zero"}), "/dev/zero: not a file");
 }
 
@@ -132,8 +133,8 @@ TEST(File, that_cannot_be_read_is_an_error_like_any_other) {
   // A regular file whose first byte cannot be read, not even by root.
   EXPECT_EQ(complaint({.file = "/proc/self/mem"}), "/proc/self/mem: cannot be read");
   if (::geteuid() == 0) return;
-  const Scratch scratch;
-  const auto file = scratch.write("p.yaml", "stages: {}\n");
+  const Folder folder;
+  const auto file = folder.write("p.yaml", "stages: {}\n");
   fs::permissions(file, fs::perms::none);
   EXPECT_EQ(complaint({.file = file}), file.string() + ": cannot be opened for reading");
 }
@@ -212,17 +213,17 @@ const std::string plain =
     "  z: {type: collect, from: b}\n";
 
 TEST(Layers, later_ones_win) {
-  const Scratch scratch;
-  scratch.write("first.yaml", "stages: {b: {by: 3, std: 3, size: 3, rest_ms: 3}}\n");
-  scratch.write("second.yaml", "stages: {b: {std: 4, size: 4, rest_ms: 4}}\n");
-  const auto over = scratch.write("over.yaml", "stages: {b: {size: 5, rest_ms: 5}}\n");
+  const Folder folder;
+  folder.write("first.yaml", "stages: {b: {by: 3, std: 3, size: 3, rest_ms: 3}}\n");
+  folder.write("second.yaml", "stages: {b: {std: 4, size: 4, rest_ms: 4}}\n");
+  const auto over = folder.write("over.yaml", "stages: {b: {size: 5, rest_ms: 5}}\n");
   const auto file =
-      scratch.write("p.yaml",
-                    "configs: [first.yaml, second.yaml]\n"
-                    "stages:\n"
-                    "  a: {type: numbers}\n"
-                    "  b: {type: scale, from: a, loud: true, by: 2, std: 2, size: 2, rest_ms: 2}\n"
-                    "  z: {type: collect, from: b}\n");
+      folder.write("p.yaml",
+                   "configs: [first.yaml, second.yaml]\n"
+                   "stages:\n"
+                   "  a: {type: numbers}\n"
+                   "  b: {type: scale, from: a, loud: true, by: 2, std: 2, size: 2, rest_ms: 2}\n"
+                   "  z: {type: collect, from: b}\n");
   const auto pipeline = load({.file = file, .configs = {over}, .overrides = {"b.rest_ms=6"}});
   EXPECT_EQ(value(pipeline, "b", "mode"), "exact");
   EXPECT_EQ(value(pipeline, "b", "loud"), "true");
@@ -233,9 +234,9 @@ TEST(Layers, later_ones_win) {
 }
 
 TEST(Layers, problem_is_placed_where_the_value_came_from) {
-  const Scratch scratch;
-  const auto over = scratch.write("over.yaml", "stages:\n  b:\n    std: 0\n    sdt: 1\n");
-  const auto file = scratch.write("p.yaml", plain);
+  const Folder folder;
+  const auto over = folder.write("over.yaml", "stages:\n  b:\n    std: 0\n    sdt: 1\n");
+  const auto file = folder.write("p.yaml", plain);
   EXPECT_EQ(complaint({.file = file, .configs = {over}, .overrides = {"b.by=x", "c.by=3", "b.loud=yes"}}),
             "--set c.by=3: no stage or block 'c'; did you mean 'a'?");
   EXPECT_EQ(replaced(complaint({.file = file, .configs = {over}, .overrides = {"b.by=x", "b.loud=yes"}}),
@@ -247,12 +248,12 @@ TEST(Layers, problem_is_placed_where_the_value_came_from) {
 }
 
 TEST(Layers, change_of_type_drops_what_the_new_type_lacks_and_says_so) {
-  const Scratch scratch;
-  const auto file = scratch.write("p.yaml",
-                                  "stages:\n"
-                                  "  a: {type: numbers}\n"
-                                  "  b: {type: scale, from: a, by: 5, std: 2}\n"
-                                  "  z: {type: collect, from: b}\n");
+  const Folder folder;
+  const auto file = folder.write("p.yaml",
+                                 "stages:\n"
+                                 "  a: {type: numbers}\n"
+                                 "  b: {type: scale, from: a, by: 5, std: 2}\n"
+                                 "  z: {type: collect, from: b}\n");
   const auto pipeline = load({.file = file, .overrides = {"b.type=shift"}});
   EXPECT_EQ(value(pipeline, "b", "by"), "5");
   ASSERT_EQ(pipeline.notes.size(), 1u);
@@ -265,9 +266,9 @@ TEST(Layers, change_of_type_drops_what_the_new_type_lacks_and_says_so) {
 }
 
 TEST(Layers, type_can_change_in_a_config_and_back) {
-  const Scratch scratch;
-  const auto over = scratch.write("over.yaml", "stages: {b: {type: shift, window: 9}}\n");
-  const auto file = scratch.write("p.yaml", plain);
+  const Folder folder;
+  const auto over = folder.write("over.yaml", "stages: {b: {type: shift, window: 9}}\n");
+  const auto file = folder.write("p.yaml", plain);
   const auto shifted = load({.file = file, .configs = {over}});
   EXPECT_EQ(value(shifted, "b", "window"), "9");
   const auto scaled = load({.file = file, .configs = {over}, .overrides = {"b.type=scale"}});
@@ -275,10 +276,9 @@ TEST(Layers, type_can_change_in_a_config_and_back) {
 }
 
 TEST(Layers, headless_block_counts_only_when_asked_for) {
-  const Scratch scratch;
-  const auto with =
-      scratch.write("p.yaml", plain + "headless:\n  stages: {b: {by: 9}}\n  stop: {steps: 3}\n");
-  const auto without = scratch.write("q.yaml", plain);
+  const Folder folder;
+  const auto with = folder.write("p.yaml", plain + "headless:\n  stages: {b: {by: 9}}\n  stop: {steps: 3}\n");
+  const auto without = folder.write("q.yaml", plain);
   EXPECT_TRUE(graph::has_headless(with));
   EXPECT_FALSE(graph::has_headless(without));
   EXPECT_EQ(value(load({.file = with}), "b", "by"), "2");
@@ -291,15 +291,15 @@ TEST(Layers, headless_block_counts_only_when_asked_for) {
 }
 
 TEST(Layers, from_merges_by_port) {
-  const Scratch scratch;
-  const auto file = scratch.write("p.yaml",
-                                  "stages:\n"
-                                  "  a: {type: numbers}\n"
-                                  "  b: {type: numbers}\n"
-                                  "  c: {type: add, from: {a: a, b: a}}\n"
-                                  "  y: {type: collect, from: b}\n"
-                                  "  z: {type: collect, from: c}\n");
-  const auto over = scratch.write("over.yaml", "stages: {c: {from: {b: {stage: b}}}}\n");
+  const Folder folder;
+  const auto file = folder.write("p.yaml",
+                                 "stages:\n"
+                                 "  a: {type: numbers}\n"
+                                 "  b: {type: numbers}\n"
+                                 "  c: {type: add, from: {a: a, b: a}}\n"
+                                 "  y: {type: collect, from: b}\n"
+                                 "  z: {type: collect, from: c}\n");
+  const auto over = folder.write("over.yaml", "stages: {c: {from: {b: {stage: b}}}}\n");
   const auto pipeline = load({.file = file, .configs = {over}});
   std::vector<std::string> into;
   for (const auto& edge : pipeline.edges)
@@ -308,8 +308,8 @@ TEST(Layers, from_merges_by_port) {
 }
 
 TEST(Layers, from_as_an_edge_replaces_the_edge) {
-  const Scratch scratch;
-  const auto file = scratch.write("p.yaml", plain);
+  const Folder folder;
+  const auto file = folder.write("p.yaml", plain);
   const auto pipeline =
       load({.file = file, .overrides = {"z.from={stage: b, when_full: drop_oldest, capacity: 7}"}});
   EXPECT_EQ(pipeline.edges.back().capacity, 7u);
@@ -317,19 +317,19 @@ TEST(Layers, from_as_an_edge_replaces_the_edge) {
 }
 
 TEST(Layers, config_may_add_a_stage) {
-  const Scratch scratch;
-  const auto file = scratch.write("p.yaml", plain);
-  const auto over = scratch.write("over.yaml", "stages: {y: {type: collect, from: b}}\n");
+  const Folder folder;
+  const auto file = folder.write("p.yaml", plain);
+  const auto over = folder.write("over.yaml", "stages: {y: {type: collect, from: b}}\n");
   EXPECT_EQ(load({.file = file, .configs = {over}}).stages.size(), 4u);
 }
 
 TEST(Layers, overrides_reach_stages_blocks_and_top_level) {
-  const Scratch scratch;
-  const auto file = scratch.write("p.yaml",
-                                  "stages:\n"
-                                  "  a: {type: numbers}\n"
-                                  "  b: {type: wide, from: a}\n"
-                                  "  z: {type: collect, from: b}\n");
+  const Folder folder;
+  const auto file = folder.write("p.yaml",
+                                 "stages:\n"
+                                 "  a: {type: numbers}\n"
+                                 "  b: {type: wide, from: a}\n"
+                                 "  z: {type: collect, from: b}\n");
   const auto pipeline =
       load({.file = file, .overrides = {"settings.width=3", "stop.steps=10", "seed=5", "a.first=1"}});
   EXPECT_EQ(pipeline.stop.steps, 10u);
@@ -339,16 +339,16 @@ TEST(Layers, overrides_reach_stages_blocks_and_top_level) {
 }
 
 TEST(Layers, own_value_beats_the_shared_one) {
-  const Scratch scratch;
-  const auto file = scratch.write("p.yaml", "seed: 3\n" + plain);
+  const Folder folder;
+  const auto file = folder.write("p.yaml", "seed: 3\n" + plain);
   const auto pipeline = load({.file = file, .overrides = {"b.seed=8"}});
   EXPECT_EQ(value(pipeline, "a", "seed"), "3");
   EXPECT_EQ(value(pipeline, "b", "seed"), "8");
 }
 
 TEST(Layers, broken_overrides_are_all_named) {
-  const Scratch scratch;
-  const auto file = scratch.write("p.yaml", plain);
+  const Folder folder;
+  const auto file = folder.write("p.yaml", plain);
   EXPECT_EQ(
       complaint({.file = file, .overrides = {"by", "=3", "", "b.by=[1", "nose.std=3", "b.by={a: 1, a: 2}"}}),
       "--set by: expected stage.key=value, for example noise.std=0.8\n"
@@ -368,9 +368,9 @@ TEST(Layers, broken_overrides_are_all_named) {
 }
 
 TEST(Layers, merged_yaml_is_the_same_plan_again) {
-  const Scratch scratch;
-  scratch.write("cpu.yaml", "stages: {s: {rest_ms: 0.1, list: [1, 2]}}\nsettings: {width: 4}\n");
-  const auto file = scratch.write(
+  const Folder folder;
+  folder.write("cpu.yaml", "stages: {s: {rest_ms: 0.1, list: [1, 2]}}\nsettings: {width: 4}\n");
+  const auto file = folder.write(
       "p.yaml",
       "configs: [cpu.yaml]\n"
       "stop: {minutes: 0.5}\n"
@@ -386,18 +386,18 @@ TEST(Layers, merged_yaml_is_the_same_plan_again) {
       "  p: {type: pass, from: all}\n"
       "  z: {type: swallow, from: p}\n");
   const auto once = load({.file = file, .overrides = {"s.by=-3", "seed=11"}});
-  const auto again = load({.file = scratch.write("merged/p.yaml", to_yaml(once.merged))});
+  const auto again = load({.file = folder.write("merged/p.yaml", to_yaml(once.merged))});
   EXPECT_EQ(plan_text(again), plan_text(once));
   EXPECT_EQ(to_yaml(again.merged), to_yaml(once.merged));
   EXPECT_EQ(again.stages.size(), 10u);
 }
 
 TEST(Layers, merged_yaml_keeps_different_defaults_of_a_shared_value) {
-  const Scratch scratch;
-  const auto once = load({.file = scratch.write("p.yaml", plain)});
+  const Folder folder;
+  const auto once = load({.file = folder.write("p.yaml", plain)});
   ASSERT_EQ(value(once, "a", "seed"), "0");
   ASSERT_EQ(value(once, "b", "seed"), "7");
-  const auto again = load({.file = scratch.write("q.yaml", to_yaml(once.merged))});
+  const auto again = load({.file = folder.write("q.yaml", to_yaml(once.merged))});
   EXPECT_EQ(plan_text(again), plan_text(once));
 }
 
@@ -450,8 +450,8 @@ TEST(Types, are_named_without_namespaces) {
 // --- order and pictures ----------------------------------------------------------------------------------------
 
 Pipeline loaded(const std::string& yaml) {
-  const Scratch scratch;
-  return load({.file = scratch.write("p.yaml", yaml)});
+  const Folder folder;
+  return load({.file = folder.write("p.yaml", yaml)});
 }
 
 TEST(Plan, holds_stages_upstream_first_whatever_the_order_in_the_file) {

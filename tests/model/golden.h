@@ -8,7 +8,6 @@
 #include <filesystem>
 #include <fstream>
 #include <iterator>
-#include <random>
 #include <string>
 #include <utility>
 #include <vector>
@@ -42,25 +41,6 @@ inline std::string figure(double value) {
   std::snprintf(text, sizeof text, "%.1e", value);
   return text;
 }
-
-// A folder of its own for a test's files, gone with it.
-class TemporaryFolder {
- public:
-  TemporaryFolder()
-      : path_(std::filesystem::temp_directory_path() /
-              ("model_test_" + std::to_string(std::random_device{}()))) {
-    std::filesystem::create_directories(path_);
-  }
-  ~TemporaryFolder() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path_, ignored);
-  }
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 // A zip without compression, as torch.save writes; readers of weights do not look at check sums.
 inline std::string zip(const std::vector<std::pair<std::string, std::string>>& members) {

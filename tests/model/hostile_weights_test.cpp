@@ -7,19 +7,18 @@
 #include <iostream>
 
 #include "stages/model/python_checkpoint.h"
+#include "tests/folder.h"
 #include "tests/model/golden.h"
 
 namespace {
 
-using golden::TemporaryFolder;
 using model::Config;
+using tests::Folder;
 namespace fs = std::filesystem;
 
 const fs::path rope = fs::path(GOLDEN_DIR) / "rope";
 
 Config rope_config() { return Config::from_json(golden::text_of(rope / "config.json")); }
-
-void write(const fs::path& path, const std::string& bytes) { std::ofstream(path, std::ios::binary) << bytes; }
 
 // What is wrong with the refusal of a file; "" when it was refused with one clear line.
 std::string fault(const fs::path& path) {
@@ -39,23 +38,23 @@ std::string fault(const fs::path& path) {
 // The golden weights as either kind of file.
 std::string python_bytes() { return golden::text_of(rope / "model.pt"); }
 
-std::string safetensors_bytes(const TemporaryFolder& folder, const model::Parameters& weights) {
+std::string safetensors_bytes(const Folder& folder, const model::Parameters& weights) {
   model::save(folder / "whole.safetensors", rope_config(), weights);
   return golden::text_of(folder / "whole.safetensors");
 }
 
 TEST(HostileWeights, TruncatedAtEveryFourKilobytesAreRefused) {
-  const TemporaryFolder folder;
+  const Folder folder;
   for (const std::string& bytes :
        {python_bytes(), safetensors_bytes(folder, model::load_python(rope / "model.pt", rope_config()))})
     for (std::size_t length = 0; length < bytes.size(); length += 4096) {
-      write(folder / "cut", bytes.substr(0, length));
+      folder.write("cut", bytes.substr(0, length));
       EXPECT_EQ(fault(folder / "cut"), "") << length;
     }
 }
 
 TEST(HostileWeights, NumbersThatAreNotFiniteAreRefused) {
-  const TemporaryFolder folder;
+  const Folder folder;
   const auto weights = model::load_python(rope / "model.pt", rope_config());
   for (const double bad : {std::nan(""), static_cast<double>(INFINITY)}) {
     auto broken = weights;
@@ -69,19 +68,19 @@ TEST(HostileWeights, NumbersThatAreNotFiniteAreRefused) {
 }
 
 TEST(HostileWeights, FlippedBytesOfTheHeadNeverCrash) {
-  const TemporaryFolder folder;
+  const Folder folder;
   const auto bytes = safetensors_bytes(folder, model::load_python(rope / "model.pt", rope_config()));
   for (std::size_t at = 0; at < 6000; at += 53) {
     auto changed = bytes;
     changed[at] = static_cast<char>(changed[at] ^ 0x15);
-    write(folder / "changed", changed);
+    folder.write("changed", changed);
     const auto found = fault(folder / "changed");
     EXPECT_TRUE(found.empty() || found == "was taken") << found;
   }
 }
 
 TEST(HostileWeights, WhatIsNoFileIsRefusedAtOnce) {
-  const TemporaryFolder folder;
+  const Folder folder;
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
   EXPECT_EQ(fault(folder / "pipe"), "");
   EXPECT_EQ(fault(folder / "missing"), "");
@@ -93,7 +92,7 @@ TEST(HostileWeights, WhatIsNoFileIsRefusedAtOnce) {
 TEST(HostileWeightsDeathTest, ClaimsOfSizeAllocateNothing) {
   GTEST_FLAG_SET(death_test_style, "threadsafe");
   const auto load_all = [] {
-    const TemporaryFolder folder;
+    const Folder folder;
     std::vector<std::string> files;
     const auto headed = [&](const std::string& header, std::uint64_t claimed) {
       files.emplace_back(reinterpret_cast<const char*>(&claimed), sizeof claimed);
@@ -116,7 +115,7 @@ TEST(HostileWeightsDeathTest, ClaimsOfSizeAllocateNothing) {
     const rlimit both{limit, limit};
     if (setrlimit(RLIMIT_AS, &both) != 0) std::_Exit(2);
     for (std::size_t i = 0; i < files.size(); ++i) {
-      write(folder / "file", files[i]);
+      folder.write("file", files[i]);
       if (i == 3) fs::resize_file(folder / "file", (std::uint64_t{1} << 30) + 100);
       const auto found = fault(folder / "file");
       if (found.empty()) continue;

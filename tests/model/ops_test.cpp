@@ -31,7 +31,6 @@ double difference(const Tensor& a, const Tensor& b) {
 // Same outputs, and for random gradients of these the same gradients of all inputs.
 void expect_same(const Form& form, const Tensors& inputs) {
   constexpr double tolerance = 2e-5;  // sums of some thousand products in another order
-  if (!model::can_fuse({})) GTEST_SKIP() << "this processor has no AVX2";
   Tensors outputs[2], gradients[2], given;
   for (const bool fused : {false, true}) {
     Tensors leaves;
@@ -55,7 +54,10 @@ void expect_same(const Form& form, const Tensors& inputs) {
 }
 
 struct FusedOps : testing::Test {
-  void SetUp() override { at::manual_seed(7); }
+  void SetUp() override {
+    if (!model::can_fuse({})) GTEST_SKIP() << "this processor has no AVX2";
+    at::manual_seed(7);
+  }
 };
 
 TEST_F(FusedOps, Linear) {
@@ -136,7 +138,6 @@ TEST_F(FusedOps, AttendClips) {
 
 // Gradients of so sharp a choice are but rounding errors, here and there.
 TEST_F(FusedOps, AttentionStandsScoresThatNoFloatsExponentialHolds) {
-  if (!model::can_fuse({})) GTEST_SKIP() << "this processor has no AVX2";
   const at::NoGradGuard no_grad;
   const Heads heads{at::randn({1, 1, 6, 8}) * 30, at::randn({1, 1, 6, 8}) * 30, at::randn({1, 1, 6, 8})};
   const model::Sight sight{1, 4, {}};
@@ -145,7 +146,6 @@ TEST_F(FusedOps, AttentionStandsScoresThatNoFloatsExponentialHolds) {
 
 // A training that diverges must not look well.
 TEST_F(FusedOps, WhatIsNoNumberStaysNone) {
-  if (!model::can_fuse({})) GTEST_SKIP() << "this processor has no AVX2";
   const at::NoGradGuard no_grad;
   const Tensor good = at::randn({1, 1, 6, 8});
   for (const double bad :
@@ -158,7 +158,6 @@ TEST_F(FusedOps, WhatIsNoNumberStaysNone) {
 }
 
 TEST_F(FusedOps, AreDifferentiableOnceAndSayIt) {
-  if (!model::can_fuse({})) GTEST_SKIP() << "this processor has no AVX2";
   const Tensor x = at::randn({8}).requires_grad_();
   const Tensor y = fused_ops().gated_silu(x, x).sum();
   EXPECT_THROW(torch::autograd::grad({y}, {x}, {}, true, true), std::logic_error);

@@ -6,23 +6,20 @@
 
 #include <functional>
 
+#include "tests/folder.h"
 #include "tests/model/golden.h"
 
 namespace {
 
 using golden::refusal;
-using golden::TemporaryFolder;
 using golden::zip;
 using model::Config;
 using model::Parameters;
+using tests::Folder;
 
 const std::filesystem::path rope = std::filesystem::path(GOLDEN_DIR) / "rope";
 
 Config rope_config() { return Config::from_json(golden::text_of(rope / "config.json")); }
-
-void write(const std::filesystem::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
-}
 
 std::string text(const std::string& value) {
   return "X" + std::string{static_cast<char>(value.size()), 0, 0, 0} + value;
@@ -78,8 +75,8 @@ TEST(PythonCheckpoint, TrainingCheckpointsOfCompiledModelsAreRead) {
   const std::string pickle = "\x80\2}(" + text("model") + "}" + text("_orig_mod.norm.w") + tensor + "s" +
                              text("optimizer") + "cos\nsystem\n" + text("touch /tmp/owned") + "\x85R" +
                              text("step") + "K\7u.";
-  const TemporaryFolder folder;
-  write(folder / "c.pt", zip({{"c/data.pkl", pickle}, {"c/data/0", std::string(256, '\0')}}));
+  const Folder folder;
+  folder.write("c.pt", zip({{"c/data.pkl", pickle}, {"c/data/0", std::string(256, '\0')}}));
   const std::string what =
       refusal<std::runtime_error>([&] { model::load_python(folder / "c.pt", rope_config()); });
   // norm.w is there, all others are not, and what the pickle wanted to call was not called.
@@ -135,9 +132,9 @@ TEST(PythonCheckpoint, HostileFilesEndInOneClearLine) {
       {file(std::string(1'000'000, ']') + "."), "more objects than weights have"},
       {file(std::string(2'500'000, '0')), "data.pkl is too long"},
   };
-  const TemporaryFolder folder;
+  const Folder folder;
   for (const auto& [bytes, expected] : corpus) {
-    write(folder / "hostile.pt", bytes);
+    folder.write("hostile.pt", bytes);
     const std::string what =
         refusal<std::runtime_error>([&] { model::load_python(folder / "hostile.pt", rope_config()); });
     EXPECT_NE(what.find(expected), std::string::npos) << what << " instead of " << expected;
@@ -149,9 +146,9 @@ TEST(PythonCheckpoint, HostileFilesEndInOneClearLine) {
 
 TEST(PythonCheckpoint, TruncatedAndFlippedFilesNeverCrash) {
   const std::string bytes = golden::text_of(rope / "model.pt");
-  const TemporaryFolder folder;
+  const Folder folder;
   const auto try_to_load = [&](const std::string& changed) {
-    write(folder / "changed.pt", changed);
+    folder.write("changed.pt", changed);
     try {
       model::load_python(folder / "changed.pt", rope_config());
     } catch (const std::runtime_error&) {

@@ -5,21 +5,18 @@
 #include <sys/stat.h>
 #include <torch/types.h>
 
+#include "tests/folder.h"
 #include "tests/model/golden.h"
 
 namespace {
 
-using golden::TemporaryFolder;
 using model::TensorFile;
+using tests::Folder;
 
 std::string with_header(std::string header, std::size_t data_bytes) {
   const std::uint64_t length = header.size();
   std::string bytes(reinterpret_cast<const char*>(&length), sizeof length);
   return bytes + header + std::string(data_bytes, '\1');
-}
-
-void write(const std::filesystem::path& path, const std::string& bytes) {
-  std::ofstream(path, std::ios::binary) << bytes;
 }
 
 bool bit_equal(const at::Tensor& a, const at::Tensor& b) {
@@ -28,7 +25,7 @@ bool bit_equal(const at::Tensor& a, const at::Tensor& b) {
 }
 
 TEST(Safetensors, EveryTypeComesBackBitForBit) {
-  const TemporaryFolder folder;
+  const Folder folder;
   TensorFile file;
   for (const at::ScalarType type : {at::kDouble, at::kFloat, at::kHalf, at::kBFloat16, at::kLong, at::kInt,
                                     at::kShort, at::kChar, at::kByte, at::kBool}) {
@@ -51,7 +48,7 @@ TEST(Safetensors, EveryTypeComesBackBitForBit) {
 }
 
 TEST(Safetensors, TensorsOfOneTypeKeepTheirOrder) {
-  const TemporaryFolder folder;
+  const Folder folder;
   TensorFile file;
   for (const char* name : {"z", "a", "m"}) file.tensors.add(name, at::rand({2}));
   model::write_safetensors(folder / "ordered", file);
@@ -59,7 +56,7 @@ TEST(Safetensors, TensorsOfOneTypeKeepTheirOrder) {
 }
 
 TEST(Safetensors, WritingReplacesTheFileAndLeavesNoTemporaryOne) {
-  const TemporaryFolder folder;
+  const Folder folder;
   TensorFile file;
   for (const float value : {1.f, 2.f}) {
     file.tensors = {};
@@ -71,7 +68,7 @@ TEST(Safetensors, WritingReplacesTheFileAndLeavesNoTemporaryOne) {
 }
 
 TEST(Safetensors, AWriteThatFailsLeavesTheOldFile) {
-  const TemporaryFolder folder;
+  const Folder folder;
   TensorFile file;
   file.tensors.add("x", at::ones({1}));
   model::write_safetensors(folder / "x", file);
@@ -146,9 +143,9 @@ TEST(Safetensors, HostileFilesEndInOneClearLine) {
       {with_header(R"({"__metadata__":{"a":1}})", 0), "metadata 'a' is no string"},
       {with_header(R"({"__metadata__":[]})", 0), "__metadata__ is no object"},
   };
-  const TemporaryFolder folder;
+  const Folder folder;
   for (const auto& [bytes, expected] : corpus) {
-    write(folder / "hostile", bytes);
+    folder.write("hostile", bytes);
     const std::string text =
         golden::refusal<std::runtime_error>([&] { model::read_safetensors(folder / "hostile"); });
     EXPECT_NE(text.find(expected), std::string::npos) << text;
@@ -159,7 +156,7 @@ TEST(Safetensors, HostileFilesEndInOneClearLine) {
 }
 
 TEST(Safetensors, WhatIsNoFileIsRefusedAtOnce) {
-  const TemporaryFolder folder;
+  const Folder folder;
   EXPECT_THROW(model::read_safetensors(folder / "missing"), std::runtime_error);
   EXPECT_THROW(model::read_safetensors(folder.path()), std::runtime_error);
   ASSERT_EQ(::mkfifo((folder / "pipe").c_str(), 0600), 0);
@@ -167,20 +164,20 @@ TEST(Safetensors, WhatIsNoFileIsRefusedAtOnce) {
 }
 
 TEST(Safetensors, EveryTruncationIsRefused) {
-  const TemporaryFolder folder;
+  const Folder folder;
   TensorFile file;
   file.tensors.add("x", at::rand({3}));
   file.tensors.add("y", at::zeros({2}, at::kByte));
   model::write_safetensors(folder / "whole", file);
   const std::string bytes = golden::text_of(folder / "whole");
   for (std::size_t length = 0; length < bytes.size(); ++length) {
-    write(folder / "cut", bytes.substr(0, length));
+    folder.write("cut", bytes.substr(0, length));
     EXPECT_THROW(model::read_safetensors(folder / "cut"), std::runtime_error) << length;
   }
 }
 
 TEST(Safetensors, FlippedBytesNeverCrash) {
-  const TemporaryFolder folder;
+  const Folder folder;
   TensorFile file;
   file.tensors.add("x", at::rand({3}));
   file.tensors.add("flag", at::ones({2}, at::kBool));
@@ -191,7 +188,7 @@ TEST(Safetensors, FlippedBytesNeverCrash) {
     for (const int flip : {0x01, 0x10, 0x80}) {
       std::string changed = bytes;
       changed[i] = static_cast<char>(changed[i] ^ flip);
-      write(folder / "flipped", changed);
+      folder.write("flipped", changed);
       try {
         model::read_safetensors(folder / "flipped");
       } catch (const std::runtime_error&) {
@@ -201,9 +198,9 @@ TEST(Safetensors, FlippedBytesNeverCrash) {
 }
 
 TEST(Safetensors, BoolsOfAnyByteAreBools) {
-  const TemporaryFolder folder;
-  write(folder / "bool", with_header(R"({"x":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}})", 0) +
-                             std::string("\x07\x00", 2));
+  const Folder folder;
+  folder.write("bool", with_header(R"({"x":{"dtype":"BOOL","shape":[2],"data_offsets":[0,2]}})", 0) +
+                           std::string("\x07\x00", 2));
   const at::Tensor x = model::read_safetensors(folder / "bool").tensors.at("x");
   EXPECT_EQ(static_cast<const std::uint8_t*>(x.data_ptr())[0], 1);
   EXPECT_EQ(static_cast<const std::uint8_t*>(x.data_ptr())[1], 0);

@@ -6,12 +6,13 @@
 
 #include "stages/model/mmdit.h"
 #include "stages/model/safetensors.h"
+#include "tests/folder.h"
 #include "tests/model/golden.h"
 
 namespace {
 
 using golden::refusal;
-using golden::TemporaryFolder;
+using tests::Folder;
 
 model::Config small() {
   model::Config config;
@@ -42,7 +43,7 @@ bool same(const std::vector<at::Tensor>& a, const std::vector<at::Tensor>& b) {
 }
 
 TEST(TrainStateFile, RoundTripIsBitExact) {
-  const TemporaryFolder folder;
+  const Folder folder;
   for (const double ema : {0.0, 0.9}) {
     const auto state = trained(ema);
     model::save_train_state(folder / "s", small(), *state, {{"seconds", "12.5"}});
@@ -59,7 +60,7 @@ TEST(TrainStateFile, RoundTripIsBitExact) {
 }
 
 TEST(TrainStateFile, RefusesWeightsAloneAndMissingMoments) {
-  const TemporaryFolder folder;
+  const Folder folder;
   model::save(folder / "w", small(), model::Mmdit(small()).initialise(1), {{"step", "3"}});
   EXPECT_NE(refusal<std::runtime_error>([&] { model::load_train_state(folder / "w"); }).find("missing"),
             std::string::npos);
@@ -71,7 +72,7 @@ TEST(TrainStateFile, RefusesWeightsAloneAndMissingMoments) {
 }
 
 TEST(TrainStateFile, MetadataIsReadWithoutTheTensors) {
-  const TemporaryFolder folder;
+  const Folder folder;
   model::save(folder / "w", small(), model::Mmdit(small()).initialise(1), {{"step", "3"}});
   EXPECT_EQ(model::read_metadata(folder / "w").at("step"), "3");
 }

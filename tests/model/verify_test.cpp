@@ -7,13 +7,14 @@
 #include <functional>
 #include <map>
 
+#include "tests/folder.h"
 #include "tests/model/golden.h"
 
 namespace {
 
 using golden::refusal;
-using golden::TemporaryFolder;
 using model::Agreement;
+using tests::Folder;
 namespace fs = std::filesystem;
 
 const fs::path rope = fs::path(GOLDEN_DIR) / "rope", vid = fs::path(GOLDEN_DIR) / "vid",
@@ -74,7 +75,7 @@ TEST(Reference, SchedulesAgree) {
 
 // A copy of a golden folder in which one tensor is another.
 std::string failing_with(const std::string& name, const std::function<at::Tensor(at::Tensor)>& change) {
-  const TemporaryFolder folder;
+  const Folder folder;
   for (const char* file : {"config.json", "model.pt"}) fs::copy_file(vid / file, folder / file);
   auto file = model::read_safetensors(vid / "golden.safetensors");
   for (std::size_t i = 0; i < file.tensors.size(); ++i)
@@ -120,7 +121,7 @@ TEST(Verify, RefusesTensorsThatDoNotBelongTogether) {
 }
 
 TEST(Verify, RefusesWhatItCannotCompare) {
-  const TemporaryFolder folder;
+  const Folder folder;
   EXPECT_NE(refusal<std::runtime_error>([&] { verify(folder.path()); }).find("config.json: no such file"),
             std::string::npos);
   EXPECT_NE(refusal<std::runtime_error>([&] { verify(folder / "no.json"); }).find("no.json: no such file"),

@@ -5,15 +5,16 @@
 #include <torch/types.h>
 
 #include "stages/model/torch_pickle.h"
+#include "tests/folder.h"
 #include "tests/model/golden.h"
 
 namespace {
 
 using golden::refusal;
-using golden::TemporaryFolder;
 using model::Config;
 using model::Mmdit;
 using model::Parameters;
+using tests::Folder;
 
 Config small() {
   Config config;
@@ -28,7 +29,7 @@ Config small() {
 }
 
 TEST(WeightsFile, RoundTripIsBitExact) {
-  const TemporaryFolder folder;
+  const Folder folder;
   const Parameters weights = Mmdit(small()).initialise(11);
   model::save(folder / "w.safetensors", small(), weights, {{"step", "12"}});
   const model::WeightsFile file = model::load(folder / "w.safetensors");
@@ -40,7 +41,7 @@ TEST(WeightsFile, RoundTripIsBitExact) {
 }
 
 TEST(WeightsFile, AMismatchListsWhatIsMissingTooManyAndOfAnotherShape) {
-  const TemporaryFolder folder;
+  const Folder folder;
   Parameters weights = Mmdit(small()).initialise(11);
   weights.names[0] = "cash_registers";
   weights.tensors[3] = at::zeros({17});
@@ -55,7 +56,7 @@ TEST(WeightsFile, AMismatchListsWhatIsMissingTooManyAndOfAnotherShape) {
 
 // The first byte of a safetensors file is that of its header's length, whatever other formats begin with.
 TEST(WeightsFile, IsNotTakenForAPickleWhateverItsHeadersLength) {
-  const TemporaryFolder folder;
+  const Folder folder;
   std::string padding;
   for (int i = 0; i < 40; ++i, padding += "12345678") {
     model::save(folder / "w", small(), model::Mmdit(small()).initialise(1), {{"padding", padding}});
@@ -64,7 +65,7 @@ TEST(WeightsFile, IsNotTakenForAPickleWhateverItsHeadersLength) {
 }
 
 TEST(WeightsFile, FilesThatSayNothingOfAModelAreRefused) {
-  const TemporaryFolder folder;
+  const Folder folder;
   model::write_safetensors(folder / "w", {});
   EXPECT_NE(
       refusal<std::runtime_error>([&] { model::load(folder / "w"); }).find("no 'model' in its metadata"),
@@ -75,7 +76,7 @@ TEST(WeightsFile, FilesThatSayNothingOfAModelAreRefused) {
 }
 
 TEST(WeightsFile, SavingOtherWeightsThanTheConfigsIsRefused) {
-  const TemporaryFolder folder;
+  const Folder folder;
   Config other = small();
   other.n_blocks = 2;
   const Parameters weights = Mmdit(small()).initialise(11);

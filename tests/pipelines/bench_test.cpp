@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 #include <string>
 
+#include "tests/folder.h"
 #include "tests/pipelines/process.h"
 
 namespace {

@@ -4,6 +4,7 @@
 #include <fstream>
 #include <nlohmann/json.hpp>
 
+#include "tests/folder.h"
 #include "tests/pipelines/process.h"
 
 namespace {

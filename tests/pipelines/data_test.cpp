@@ -3,6 +3,7 @@
 
 #include <fstream>
 
+#include "tests/folder.h"
 #include "tests/pipelines/process.h"
 
 namespace {

@@ -5,30 +5,21 @@
 #include <nlohmann/json.hpp>
 #include <set>
 
-#include "stages/model/mmdit.h"
-#include "stages/model/weights_file.h"
+#include "tests/folder.h"
 #include "tests/pipelines/process.h"
+#include "tests/tiny_model.h"
 
 namespace {
 
 using tests::Folder;
+using tests::has;
 using tests::run;
 using Json = nlohmann::json;
 
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
-
 // A network that has learned nothing dreams as deterministically as any.
 std::string weights_in(const Folder& folder) {
-  model::Config config;
-  config.d_model = 32;
-  config.n_heads = 2;
-  config.n_blocks = 2;
-  config.patch_size = 6;
-  config.n_window = 4;
-  config.stem = "linear";
-  config.predicts = "data";
   const auto path = folder / "w.safetensors";
-  model::save(path, config, model::Mmdit(config).initialise(3));
+  tests::save_fresh(path);
   return path.string();
 }
 

@@ -80,21 +80,10 @@ std::string Process::output() const {
 bool Process::printed(const std::string& text, std::chrono::milliseconds limit) const {
   const auto end = Clock::now() + limit;
   while (Clock::now() < end) {
-    if (output().find(text) != std::string::npos) return true;
+    if (has(output(), text)) return true;
     std::this_thread::sleep_for(std::chrono::milliseconds(20));
   }
   return false;
-}
-
-Folder::Folder() {
-  char name[] = "/tmp/worldline-test-XXXXXX";
-  if (!mkdtemp(name)) throw std::runtime_error("cannot make a folder");
-  path_ = name;
-}
-
-Folder::~Folder() {
-  std::error_code ignored;
-  std::filesystem::remove_all(path_, ignored);
 }
 
 SmallDisk::SmallDisk(std::size_t bytes)
@@ -110,5 +99,7 @@ Result run(std::vector<std::string> arguments) {
   const int code = process.wait();
   return {code, process.output()};
 }
+
+bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 }  // namespace tests

@@ -8,6 +8,8 @@
 #include <string>
 #include <vector>
 
+#include "tests/folder.h"
+
 namespace tests {
 
 /// A running `worldline ARGUMENTS` with stdout and stderr in one file. Killed with the object.
@@ -28,20 +30,6 @@ class Process {
  private:
   pid_t pid_ = -1;
   std::filesystem::path log_;
-};
-
-/// An empty folder that goes with the object.
-class Folder {
- public:
-  Folder();
-  ~Folder();
-  Folder(const Folder&) = delete;
-
-  std::filesystem::path operator/(const std::string& name) const { return path_ / name; }
-  std::string string() const { return path_.string(); }
-
- private:
-  std::filesystem::path path_;
 };
 
 /// A disk of `bytes` at a folder of its own, unmounted with the object. Mounting is for root: others get a
@@ -68,5 +56,8 @@ struct Result {
 
 /// Runs `worldline ARGUMENTS` to its end.
 Result run(std::vector<std::string> arguments);
+
+/// Whether `part` stands in `text`.
+bool has(const std::string& text, const std::string& part);
 
 }  // namespace tests

@@ -6,6 +6,7 @@
 #include <fstream>
 #include <thread>
 
+#include "tests/folder.h"
 #include "tests/pipelines/process.h"
 
 namespace {

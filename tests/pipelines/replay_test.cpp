@@ -14,34 +14,25 @@
 #include <thread>
 
 #include "stages/data/npy.h"
-#include "stages/model/mmdit.h"
-#include "stages/model/weights_file.h"
 #include "stages/wire/client.h"
+#include "tests/folder.h"
 #include "tests/pipelines/process.h"
+#include "tests/tiny_model.h"
 
 namespace {
 
 using namespace std::chrono_literals;
 namespace fs = std::filesystem;
 using tests::Folder;
+using tests::has;
 using tests::Process;
 using tests::run;
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 // A server whose players dream with a network that has learned nothing: bits are bits.
 class Replay : public testing::Test {
  protected:
   void SetUp() override {
-    model::Config config;
-    config.d_model = 32;
-    config.n_heads = 2;
-    config.n_blocks = 2;
-    config.patch_size = 6;
-    config.n_window = 4;
-    config.stem = "linear";
-    config.predicts = "data";
-    model::save(folder / "w.safetensors", config, model::Mmdit(config).initialise(3));
+    tests::save_fresh(folder / "w.safetensors");
     server.emplace(std::vector<std::string>{"pipelines/serve.yaml", "--set", "endpoint=" + taps(), "--set",
                                             "control.endpoint=" + control(), "--set", "device=cpu", "--set",
                                             "denoise.checkpoint=" + (folder / "w.safetensors").string()});

@@ -10,6 +10,7 @@
 
 #include "stages/model/train_state_file.h"
 #include "stages/train/resume_file.h"
+#include "tests/folder.h"
 #include "tests/pipelines/process.h"
 
 namespace {

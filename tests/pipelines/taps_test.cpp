@@ -12,17 +12,17 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "tests/folder.h"
 #include "tests/pipelines/process.h"
 
 namespace {
 
 using namespace std::chrono_literals;
 using tests::Folder;
+using tests::has;
 using tests::Process;
 using tests::run;
 namespace fs = std::filesystem;
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 struct Ended {
   int code = -1;

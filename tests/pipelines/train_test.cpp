@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "stages/model/weights_file.h"
+#include "tests/folder.h"
 #include "tests/pipelines/process.h"
 
 namespace {

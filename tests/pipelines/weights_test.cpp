@@ -5,11 +5,13 @@
 #include <fstream>
 #include <iterator>
 
+#include "tests/folder.h"
 #include "tests/pipelines/process.h"
 
 namespace {
 
 using tests::Folder;
+using tests::has;
 using tests::run;
 namespace fs = std::filesystem;
 
@@ -20,8 +22,6 @@ std::string bytes_of(const fs::path& path) {
   std::ifstream stream(path, std::ios::binary);
   return {std::istreambuf_iterator<char>(stream), {}};
 }
-
-bool has(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
 
 TEST(Verify, SaysWhetherTheReferencesNumbersAreMet) {
   const auto schedules = run({"verify", golden + "schedules.json"});

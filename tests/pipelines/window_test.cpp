@@ -10,6 +10,7 @@
 
 #include "stages/debug/recording.h"
 #include "stages/types.h"
+#include "tests/folder.h"
 #include "tests/pipelines/process.h"
 
 namespace {

@@ -12,25 +12,18 @@
 
 #include "stages/pong/episode.h"
 #include "stages/pong/random.h"
+#include "tests/pong/scene.h"
 
 namespace pong {
 namespace {
 
+using tests::scene;
 using Image = std::vector<std::uint8_t>;
 
 Image draw(const State& state, ImageSize size = {}, Rendering rendering = Rendering::area) {
   Image image(size.bytes());
   render(state, size, rendering, image);
   return image;
-}
-
-State scene(float left_y, float right_y, float ball_x, float ball_y) {
-  State state;
-  state.left_paddle_y = left_y;
-  state.right_paddle_y = right_y;
-  state.ball_x = ball_x;
-  state.ball_y = ball_y;
-  return state;
 }
 
 // The middle of what can be seen of a box.

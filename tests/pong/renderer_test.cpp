@@ -10,9 +10,12 @@
 #include <stdexcept>
 #include <vector>
 
+#include "tests/pong/scene.h"
+
 namespace pong {
 namespace {
 
+using tests::scene;
 using Image = std::vector<std::uint8_t>;
 
 Image draw(const State& state, ImageSize size, Rendering rendering) {
@@ -30,15 +33,6 @@ std::size_t first_byte(ImageSize size, int row, int column) {
 Colour at(const Image& image, ImageSize size, int row, int column) {
   const std::size_t i = first_byte(size, row, column);
   return {image[i], image[i + 1], image[i + 2]};
-}
-
-State scene(float left_y, float right_y, float ball_x, float ball_y) {
-  State state;
-  state.left_paddle_y = left_y;
-  state.right_paddle_y = right_y;
-  state.ball_x = ball_x;
-  state.ball_y = ball_y;
-  return state;
 }
 
 // Apart, overlapping a paddle, and hanging out at each edge.

@@ -9,14 +9,13 @@
 
 #include "stages/data/pixels.h"
 #include "stages/find_checkpoint.h"
-#include "stages/model/mmdit.h"
 #include "stages/model/patch_embed.h"
-#include "stages/model/weights_file.h"
 #include "stages/play/image.h"
 #include "stages/play/keyboard.h"
 #include "stages/types.h"
 #include "tests/harness.h"
 #include "tests/stages/run_stub.h"
+#include "tests/tiny_model.h"
 
 namespace {
 
@@ -30,6 +29,7 @@ using stages::Turn;
 using tests::Gathered;
 using tests::Harness;
 using tests::RunStub;
+using tests::save_fresh;
 
 using Steady = std::chrono::steady_clock;
 
@@ -200,16 +200,7 @@ TEST(ScriptedActions, RefusesWhatItCannotRead) {
 
 class EulerDenoiser : public testing::Test {
  protected:
-  EulerDenoiser() {
-    config.d_model = 32;
-    config.n_heads = 2;
-    config.n_blocks = 2;
-    config.patch_size = 6;
-    config.n_window = 4;
-    config.stem = "linear";
-    config.predicts = "data";
-    model::save(run.folder() / "w.safetensors", config, model::Mmdit(config).initialise(3));
-  }
+  EulerDenoiser() { save_fresh(run.folder() / "w.safetensors", config); }
   Harness make(const std::string& params = "") {
     return Harness("euler_denoiser",
                    "{checkpoint: " + (run.folder() / "w.safetensors").string() + params + "}",
@@ -220,7 +211,7 @@ class EulerDenoiser : public testing::Test {
   }
 
   RunStub run;
-  model::Config config;
+  model::Config config = tests::tiny_model();
 };
 
 TEST_F(EulerDenoiser, DreamsTheSameFramesForTheSameSeedAndActions) {
@@ -270,7 +261,7 @@ TEST_F(EulerDenoiser, FramesAreRoundedToShadesBeforeTheyAreRemembered) {
 
 TEST_F(EulerDenoiser, BackgroundZeroRoundsWholePixels) {
   config.background = "zero";
-  model::save(run.folder() / "w.safetensors", config, model::Mmdit(config).initialise(3));
+  save_fresh(run.folder() / "w.safetensors", config);
   auto denoiser = make();
   denoiser.start();
   const auto patches = *denoiser.run<Patches>(0, Turn{torch::ones({1}, torch::kLong)});
@@ -399,9 +390,7 @@ TEST_F(EulerDenoiser, SchedulesDiffer) {
 TEST_F(EulerDenoiser, FollowsTheNewestWeightsOfItsRun) {
   const auto folder = run.folder() / "checkpoints";
   std::filesystem::create_directories(folder);
-  const auto save = [&](int seed, const char* name) {
-    model::save(folder / name, config, model::Mmdit(config).initialise(static_cast<std::uint64_t>(seed)));
-  };
+  const auto save = [&](std::uint64_t seed, const char* name) { save_fresh(folder / name, config, seed); };
   save(3, "step-000001.safetensors");
   const auto follower = [&](const std::string& more) {
     return Harness("euler_denoiser", "{checkpoint: " + run.folder().string() + more + "}",

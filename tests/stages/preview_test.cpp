@@ -12,6 +12,7 @@
 #include "stages/types.h"
 #include "tests/harness.h"
 #include "tests/stages/run_stub.h"
+#include "tests/tiny_model.h"
 
 namespace {
 
@@ -20,27 +21,17 @@ using stages::Snapshot;
 using tests::Harness;
 using tests::RunStub;
 
-constexpr const char* sizes =
-    "d_model: 32, n_heads: 2, n_blocks: 2, patch_size: 6, n_window: 4, stem: linear, predicts: data";
-
 class Preview : public testing::Test {
  protected:
   Harness make(const std::string& more = "") {
-    return Harness("preview", "{every: 10, scale: 8, script: \"4 stay, 3 up, 2 none\"}",
-                   "{device: cpu, model: {" + std::string(sizes) + more + "}}", &run);
+    return Harness(
+        "preview", "{every: 10, scale: 8, script: \"4 stay, 3 up, 2 none\"}",
+        "{device: cpu, model: {" + std::string(tests::tiny_sizes) + ", predicts: data" + more + "}}", &run);
   }
   static Snapshot of_step(std::int64_t step) {
-    model::Config config;
-    config.d_model = 32;
-    config.n_heads = 2;
-    config.n_blocks = 2;
-    config.patch_size = 6;
-    config.n_window = 4;
-    config.stem = "linear";
-    config.predicts = "data";
     auto state = std::make_shared<model::TrainState>();
     state->step = step;
-    state->weights = model::Mmdit(config).initialise(static_cast<std::uint64_t>(step));
+    state->weights = model::Mmdit(tests::tiny_model()).initialise(static_cast<std::uint64_t>(step));
     return {state, {}};
   }
   static void show(Harness& preview, std::int64_t step) {

@@ -1,28 +1,17 @@
 // run_stub: a run for stages that want to know of one, with a folder that goes away.
 #pragma once
 
-#include <stdlib.h>
-
 #include <filesystem>
 #include <map>
 #include <stop_token>
 
 #include "graph/context.h"
+#include "tests/folder.h"
 
 namespace tests {
 
 class RunStub : public graph::Run {
  public:
-  RunStub() {
-    char name[] = "/tmp/worldline-test-XXXXXX";
-    folder_ = mkdtemp(name);
-  }
-  ~RunStub() override {
-    std::error_code ignored;
-    std::filesystem::remove_all(folder_, ignored);
-  }
-  RunStub(const RunStub&) = delete;
-
   void stop() override { stop_.request_stop(); }
   std::stop_token stop_token() const override { return stop_.get_token(); }
   bool failed() const override { return broken; }
@@ -33,7 +22,7 @@ class RunStub : public graph::Run {
   std::uint64_t steps() const override { return length; }
   std::uint64_t first() const override { return first_number; }
   double elapsed() const override { return seconds; }
-  const std::filesystem::path& folder() const override { return folder_; }
+  const std::filesystem::path& folder() const override { return folder_.path(); }
   void set(const std::string& stage, const std::string& key, const std::string& value) override {
     values[stage + "." + key] = value;
   }
@@ -52,7 +41,7 @@ class RunStub : public graph::Run {
   std::vector<graph::EdgeReport> edges;
 
  private:
-  std::filesystem::path folder_;
+  Folder folder_;
   std::stop_source stop_;
 };
 

@@ -11,6 +11,7 @@
 #include "stages/types.h"
 #include "tests/harness.h"
 #include "tests/stages/run_stub.h"
+#include "tests/tiny_model.h"
 
 namespace {
 
@@ -23,7 +24,7 @@ using stages::Weights;
 using tests::Harness;
 using tests::RunStub;
 
-const std::string model = "{d_model: 32, n_heads: 2, n_blocks: 2, patch_size: 6, n_window: 4, stem: linear}";
+const std::string model = "{" + std::string(tests::tiny_sizes) + "}";
 const std::string top = "{seed: 1, device: cpu, model: " + model + "}";
 
 Patches patches(std::int64_t B = 64, std::int64_t T = 32, std::int64_t P = 16, std::int64_t D = 108) {
@@ -346,12 +347,7 @@ TEST(Validate, OfAPredictionOfZeroIsWhatThereWasToPredict) {
   // Zero gates predict zero: of a velocity x0 - z the mean square is 1/3 + 1 at every level, of data 1/3.
   for (const auto& [predicts, expected] : {std::pair("velocity", 4.0 / 3), std::pair("data", 1.0 / 3)}) {
     Validating validating("{every: 1}", std::string(", init: zero_gates, predicts: ") + predicts);
-    model::Config config;
-    config.d_model = 32;
-    config.n_heads = config.n_blocks = 2;
-    config.patch_size = 6;
-    config.n_window = 4;
-    config.stem = "linear";
+    auto config = tests::tiny_model();
     config.init = "zero_gates";
     const auto losses = validating.at(1, model::Mmdit(config).initialise(1));
     ASSERT_EQ(losses.size(), 6u);
