@@ -26,9 +26,12 @@
 namespace model {
 
 // Immutable and cheap to copy; every function may be called from several threads at once. Computation runs on
-// the weights' device and in their type, in float32 on the CPU with fused kernels (see ops.h); predictions come back in the type of x. B clips or players, T
-// frames, P patches, D numbers a patch, N = P + registers tokens. t is the noise level in [0,1], 0 data, 1
-// noise; action is int64 in [0, n_actions), 0 none. Wrong shapes throw std::invalid_argument.
+// the weights' device and in their type; predictions come back in the type of x. Float32 on the CPU takes the
+// fused operations (see ops.h), unless positions are learned, d_head is no multiple of 8 or above 512, the
+// weights are not contiguous, or an x86 processor lacks AVX2 or FMA: then it takes the plain ones.
+//
+// B clips or players, T frames, P patches, D numbers a patch, N = P + registers tokens. t is the noise level in
+// [0,1], 0 data, 1 noise; action is int64 in [0, n_actions), 0 none. Wrong shapes throw std::invalid_argument.
 class Mmdit {
  public:
   // Throws std::invalid_argument when config.check() does.
