@@ -35,8 +35,8 @@ void fields(Patches& patches, auto& part) {
 }
 
 void fields(NoisyPatches& noisy, auto& part) {
-  auto& [x_t, v, t, action] = noisy;
-  part("x_t", x_t)("v", v)("t", t)("action", action);
+  auto& [x_t, v, t, action, past] = noisy;
+  part("x_t", x_t)("v", v)("t", t)("action", action)("past", past);
 }
 
 void fields(LevelLoss& measured, auto& part) {

@@ -57,6 +57,8 @@ struct NoisyPatches {
   at::Tensor v;       // [B,T,P,D] = x0 - z
   at::Tensor t;       // [B,T]
   at::Tensor action;  // [B,T]
+  std::int64_t past =
+      0;  // so many first frames are not to be predicted: the others' past, see Mmdit::forward
 };
 
 struct Weights {

@@ -25,12 +25,16 @@ at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::T
   return at::bmm(at::softmax(scores, -1), v).view({batch, heads, -1, d_head});
 }
 
-at::Tensor frame_mask(const Config& config, std::int64_t frames) {
+at::Tensor frame_mask(const Config& config, std::int64_t frames, std::int64_t past) {
   if (config.bidirectional || frames == 1) return {};
-  const at::Tensor frame = at::arange(frames).repeat_interleave(config.tokens());
-  const at::Tensor age = frame.unsqueeze(1) - frame.unsqueeze(0);
-  return at::zeros(age.sizes())
-      .masked_fill_(age.lt(0).logical_or_(age.ge(config.n_window)), -std::numeric_limits<float>::infinity());
+  if (past == 0) past = frames;  // each is then the past of those after it
+  const at::Tensor frame = at::arange(frames).repeat_interleave(config.tokens()),
+                   time = frame.remainder(past);
+  const at::Tensor age = time.unsqueeze(1) - time.unsqueeze(0);
+  const at::Tensor is_own = frame.unsqueeze(1).eq(frame.unsqueeze(0)), is_past = frame.lt(past).unsqueeze(0);
+  const at::Tensor seen =
+      is_own.logical_or(is_past.logical_and(age.gt(0)).logical_and(age.lt(config.n_window)));
+  return at::zeros(age.sizes()).masked_fill_(seen.logical_not(), -std::numeric_limits<float>::infinity());
 }
 
 }  // namespace model

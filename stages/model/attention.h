@@ -17,7 +17,7 @@ at::Tensor attend(const at::Tensor& queries, const at::Tensor& keys, const at::T
 
 // What to add to the scores of a clip: [frames·N, frames·N] float32, 0 where a token may look and −∞
 // elsewhere. It may look at its own frame and the n_window−1 before it. Undefined where it may look
-// everywhere.
-at::Tensor frame_mask(const Config& config, std::int64_t frames);
+// everywhere. With a past (see Mmdit::forward) frames are of both kinds, the past first.
+at::Tensor frame_mask(const Config& config, std::int64_t frames, std::int64_t past = 0);
 
 }  // namespace model

@@ -249,20 +249,21 @@ Heads heads(const Tensor& qkv, const Tensor& norm_q, const Tensor& norm_k, const
 
 struct AttentionFunction : Function<AttentionFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& q, const Tensor& k, const Tensor& v,
-                        std::int64_t frames, std::int64_t window) {
+                        std::int64_t frames, std::int64_t past, std::int64_t window) {
     const Tensor out = at::empty({q.size(0), q.size(2), q.size(1) * q.size(3)}, q.options()),
                  log_sum = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
-    kernels::attend(described(q, k, v, frames, window), writable(out), writable(log_sum));
+    kernels::attend(described(q, k, v, frames, past, window), writable(out), writable(log_sum));
     context->save_for_backward({q, k, v, out, log_sum});
     context->saved_data["frames"] = frames;
+    context->saved_data["past"] = past;
     context->saved_data["window"] = window;
     return out;
   }
 
   static kernels::Clips described(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t frames,
-                                  std::int64_t window) {
-    return {q.size(0), q.size(1),  frames,     q.size(2) / frames, window,
-            q.size(3), numbers(q), numbers(k), numbers(v),         k.stride(3)};
+                                  std::int64_t past, std::int64_t window) {
+    return {q.size(0), q.size(1),  frames,     past,       q.size(2) / frames, window,
+            q.size(3), numbers(q), numbers(k), numbers(v), k.stride(3)};
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
@@ -270,10 +271,11 @@ struct AttentionFunction : Function<AttentionFunction> {
     const Tensor &q = saved[0], &k = saved[1], &v = saved[2], &out = saved[3], &log_sum = saved[4];
     const Tensor d_out = gradients[0].contiguous();
     Tensor dq = at::empty_like(q), dk = at::empty_like(q), dv = at::empty_like(q);
-    kernels::attend_backward(
-        described(q, k, v, context->saved_data["frames"].toInt(), context->saved_data["window"].toInt()),
-        numbers(out), numbers(log_sum), numbers(d_out), writable(dq), writable(dk), writable(dv));
-    return {dq, dk, dv, {}, {}};
+    const auto number = [&](const char* key) { return context->saved_data[key].toInt(); };
+    kernels::attend_backward(described(q, k, v, number("frames"), number("past"), number("window")),
+                             numbers(out), numbers(log_sum), numbers(d_out), writable(dq), writable(dk),
+                             writable(dv));
+    return {dq, dk, dv, {}, {}, {}};
   }
 };
 
@@ -284,7 +286,7 @@ Tensor attend_clips(const Heads& heads, const Sight& sight) {
     keys = empty_keys(keys.size(0), keys.size(1), keys.size(2), keys.size(3), keys.options());
     keys = keys.copy_(heads.k);
   }
-  return AttentionFunction::apply(heads.q.contiguous(), keys, heads.v.contiguous(), sight.frames,
+  return AttentionFunction::apply(heads.q.contiguous(), keys, heads.v.contiguous(), sight.frames, sight.past,
                                   sight.window);
 }
 

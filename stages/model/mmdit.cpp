@@ -60,10 +60,10 @@ at::Tensor noise_level_table(const Config& config) {
 // What a block's attention does with its heads: [B,H,T·N,d_head] each → [B,T·N,d].
 using Attention = std::function<at::Tensor(std::int64_t block, const Heads& heads)>;
 
-// x [B,T,P,D] → [B,T,P,D]
+// x [B,T,P,D] → [B,T-past,P,D]
 at::Tensor run(const Config& config, const Ops& ops, const NetworkWeights& w, const at::Tensor& level_table,
                const Rotation& rotation, const at::Tensor& x, const at::Tensor& t, const at::Tensor& action,
-               const Attention& attention) {
+               std::int64_t past, const Attention& attention) {
   const std::int64_t batch = x.size(0), frames = x.size(1), tokens = config.tokens(), d = config.d_model;
   const at::ScalarType dtype = w.norm.scalar_type();
 
@@ -78,14 +78,19 @@ at::Tensor run(const Config& config, const Ops& ops, const NetworkWeights& w, co
                          2);
   for (std::size_t i = 0; i < w.blocks.size(); ++i) {
     const BlockWeights& block = w.blocks[i];
-    const std::vector<at::Tensor> m =
-        ops.linear(condition, block.modulation).chunk(6, -1);  // μ1 σ1 γ1 μ2 σ2 γ2
+    std::vector<at::Tensor> m = ops.linear(condition, block.modulation).chunk(6, -1);  // μ1 σ1 γ1 μ2 σ2 γ2
 
     at::Tensor h = ops.modulated_norm(z, block.norm1, m[0], m[1]);
     const at::Tensor qkv = ops.linear(h, block.qkv).view({batch, frames * tokens, 3 * d});
     h = attention(static_cast<std::int64_t>(i),
-                  ops.heads(qkv, block.norm_q, block.norm_k, rotation, config.n_heads));
-    z = ops.gated_sum(z, m[2], ops.linear(h, block.out).view(z.sizes()));
+                  ops.heads(qkv, block.norm_q, block.norm_k, rotation, config.n_heads))
+            .view(z.sizes());
+    if (past > 0 && i + 1 == w.blocks.size()) {  // nobody will look at the past any more
+      const auto leave = [&](at::Tensor& all) { all = all.narrow(1, past, frames - past); };
+      leave(z), leave(h), leave(condition);
+      std::for_each(m.begin(), m.end(), leave);
+    }
+    z = ops.gated_sum(z, m[2], ops.linear(h, block.out));
 
     h = ops.modulated_norm(z, block.norm2, m[3], m[4]);
     h = ops.gated_silu(ops.linear(h, block.up), ops.linear(h, block.gate));
@@ -149,8 +154,8 @@ at::Tensor attend_learned_sliding(const Config& config, const NetworkWeights& w,
   return at::cat(seen, 2).transpose(1, 2).flatten(2);
 }
 
-Sight sight(const Config& config, std::int64_t frames, const at::Tensor& mask) {
-  return {frames, config.bidirectional ? 0 : config.n_window, mask};
+Sight sight(const Config& config, std::int64_t frames, std::int64_t past, const at::Tensor& mask) {
+  return {frames, past, config.bidirectional ? 0 : config.n_window, mask};
 }
 
 // The fused operations know float32 on the CPU alone, and parameters as they lie in a file.
@@ -189,7 +194,7 @@ at::Tensor plain_cached(const Config& config, const NetworkWeights& w, const at:
     return at::cat(seen).transpose(1, 2).flatten(2);
   };
   return run(config, plain_ops(), w, level_table, learns ? Rotation{} : own, x.unsqueeze(1), t.unsqueeze(1),
-             action.unsqueeze(1), attention)
+             action.unsqueeze(1), 0, attention)
       .squeeze(1);
 }
 
@@ -205,21 +210,25 @@ struct Mmdit::Tables {
   };
 
   // masked: with a mask, S·S numbers, which only the plain operations want.
-  Clip clip(const Config& config, std::int64_t frames, const at::Tensor& like, bool masked) {
+  Clip clip(const Config& config, std::int64_t frames, std::int64_t past, const at::Tensor& like,
+            bool masked) {
     const std::scoped_lock lock(mutex_);
-    Clip& clip = clips_[{frames, like.device().type(), like.device().index(), like.scalar_type()}];
+    Clip& clip = clips_[{frames, past, like.device().type(), like.device().index(), like.scalar_type()}];
     if (!clip.noise_levels.defined()) {
-      const Rotation exact = rotation(config, 0, frames);
-      clip.rotation = {exact.cos.to(like.options()), exact.sin.to(like.options())};
+      const Rotation exact = rotation(config, 0, frames - past);
+      const auto table = [&](const at::Tensor& own) {
+        return (past > 0 ? at::cat({own, own}) : own).to(like.options());
+      };
+      clip.rotation = {table(exact.cos), table(exact.sin)};
       clip.noise_levels = noise_level_table(config).to(like.options());
     }
-    if (masked && !clip.mask.defined()) clip.mask = frame_mask(config, frames);
+    if (masked && !clip.mask.defined()) clip.mask = frame_mask(config, frames, past);
     if (clip.mask.defined()) clip.mask = clip.mask.to(like.options());
     return clip;
   }
 
  private:
-  using Key = std::tuple<std::int64_t, at::DeviceType, at::DeviceIndex, at::ScalarType>;
+  using Key = std::tuple<std::int64_t, std::int64_t, at::DeviceType, at::DeviceIndex, at::ScalarType>;
   std::mutex mutex_;
   std::map<Key, Clip> clips_;
 };
@@ -265,7 +274,7 @@ Parameters Mmdit::initialise(std::uint64_t seed) const {
 }
 
 at::Tensor Mmdit::forward(const Parameters& weights, const at::Tensor& x, const at::Tensor& t,
-                          const at::Tensor& action) const {
+                          const at::Tensor& action, std::int64_t past) const {
   if (x.dim() != 4) {
     throw std::invalid_argument("mmdit: x is " + c10::str(x.sizes()) +
                                 ", expected [batch, frames, patches, numbers]");
@@ -277,17 +286,23 @@ at::Tensor Mmdit::forward(const Parameters& weights, const at::Tensor& x, const 
                                 " frames, expected at most n_window (" + std::to_string(config_.n_window) +
                                 ") of a bidirectional network");
   }
+  if (past != 0 && (past < 0 || frames != 2 * past))
+    throw std::invalid_argument("mmdit: the clip has " + std::to_string(frames) +
+                                " frames, expected twice its past of " + std::to_string(past));
+  if (past != 0 && (config_.bidirectional || config_.rope_type == "learn"))
+    throw std::invalid_argument(
+        "mmdit: a past beside the clip, expected a causal network with rope_type: rope or vid");
   const NetworkWeights w = bind(config_, weights);
   const Ops& ops = fuses(config_, weights, x) ? fused_ops() : plain_ops();
-  const Tables::Clip tables = tables_->clip(config_, frames, w.norm, &ops == &plain_ops());
+  const Tables::Clip tables = tables_->clip(config_, frames, past, w.norm, &ops == &plain_ops());
   const bool learns = config_.rope_type == "learn", slides = learns && frames > config_.n_window;
   Rotation turn = tables.rotation;
   if (learns) turn = slides ? Rotation{} : learned(w, 0, frames * config_.tokens());
   const auto attention = [&](std::int64_t, const Heads& heads) {
     return slides ? attend_learned_sliding(config_, w, heads)
-                  : ops.attend_clips(heads, sight(config_, frames, tables.mask));
+                  : ops.attend_clips(heads, sight(config_, frames, past, tables.mask));
   };
-  return run(config_, ops, w, tables.noise_levels, turn, x, t, action, attention);
+  return run(config_, ops, w, tables.noise_levels, turn, x, t, action, past, attention);
 }
 
 struct Mmdit::Packed {
@@ -300,7 +315,7 @@ std::shared_ptr<const Mmdit::Packed> Mmdit::pack(const Parameters& weights) cons
   const at::NoGradGuard no_grad;
   auto packed = std::make_shared<Packed>(Packed{bind(config_, weights), plain_ops(), {}});
   if (!fuses(config_, weights, packed->w.norm)) return packed;
-  const at::Tensor levels = tables_->clip(config_, 1, packed->w.norm, false).noise_levels;
+  const at::Tensor levels = tables_->clip(config_, 1, 0, packed->w.norm, false).noise_levels;
   return std::make_shared<Packed>(Packed{packed->w, fused_ops(), CachedPass(config_, packed->w, levels)});
 }
 
@@ -326,8 +341,9 @@ at::Tensor Mmdit::forward_cached(const Packed& packed, const at::Tensor& x, cons
                    caches, prediction.data_ptr<float>());
     prediction = prediction.to(x.scalar_type());
   } else {
-    prediction = plain_cached(config_, packed.w, tables_->clip(config_, 1, packed.w.norm, false).noise_levels,
-                              x, t, action, caches);
+    prediction =
+        plain_cached(config_, packed.w, tables_->clip(config_, 1, 0, packed.w.norm, false).noise_levels, x, t,
+                     action, caches);
   }
   if (commit) {
     for (KvCache* cache : caches) cache->commit(1);
@@ -346,7 +362,7 @@ void Mmdit::prefill(const Packed& packed, const at::Tensor& x, const at::Tensor&
   check_inputs(config_, x, t, action);
   check_caches(config_, x.size(0), caches, true);
   const auto& [w, ops, unused] = packed;
-  const Tables::Clip tables = tables_->clip(config_, x.size(1), w.norm, &ops == &plain_ops());
+  const Tables::Clip tables = tables_->clip(config_, x.size(1), 0, w.norm, &ops == &plain_ops());
   const bool learns = config_.rope_type == "learn";
   const Rotation turn = learns ? learned(w, 0, x.size(1) * config_.tokens()) : tables.rotation;
   for (KvCache* cache : caches) cache->reset();
@@ -356,9 +372,9 @@ void Mmdit::prefill(const Packed& packed, const at::Tensor& x, const at::Tensor&
       caches[row]->write(block, heads.k[b], heads.v[b]);
     }
     const Heads turned = learns ? Heads{rotate(heads.q, turn), rotate(heads.k, turn), heads.v} : heads;
-    return op.attend_clips(turned, sight(config_, x.size(1), tables.mask));
+    return op.attend_clips(turned, sight(config_, x.size(1), 0, tables.mask));
   };
-  run(config_, ops, w, tables.noise_levels, learns ? Rotation{} : turn, x, t, action, attention);
+  run(config_, ops, w, tables.noise_levels, learns ? Rotation{} : turn, x, t, action, 0, attention);
   for (KvCache* cache : caches) cache->commit(x.size(1));
 }
 

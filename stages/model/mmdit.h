@@ -49,8 +49,13 @@ class Mmdit {
 
   // x [B,T,P,D], t [B,T], action [B,T] → prediction [B,T,P,D], of what config().predicts says. A token sees
   // its own frame and the n_window−1 before it. Differentiable in the weights and x.
+  //
+  // With a past, T = 2·past: frames 0 … past−1 are given, as play remembers them, and are not predicted; frame past+i
+  // stands at the time of frame i, and sees itself and the given frames before i, but none of its fellows. So the
+  // prediction is [B,past,P,D]. Source: teacher forcing as in arXiv:2412.07720 (ACDiT), figure 3. Not with learned
+  // positions, and not for a bidirectional network.
   at::Tensor forward(const Parameters& weights, const at::Tensor& x, const at::Tensor& t,
-                     const at::Tensor& action) const;
+                     const at::Tensor& action, std::int64_t past = 0) const;
 
   // Weights as playing wants them: what does not depend on frames is done once. To be used with this network.
   struct Packed;

@@ -27,9 +27,10 @@ struct Heads {
   at::Tensor q, k, v;  // [B,H,S,d_head]
 };
 
-// Who sees whom in clips: a frame its own and the window-1 before it; a window of 0: all frames.
+// Who sees whom in clips: a frame its own and the window-1 before it; a window of 0: all frames. Where the first so
+// many frames are the past of the others, as Mmdit::forward has it, `past` says how many.
 struct Sight {
-  std::int64_t frames, window;
+  std::int64_t frames, past, window;
   at::Tensor bias;  // frame_mask(), which the plain form adds to the scores
 };
 

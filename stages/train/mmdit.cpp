@@ -67,11 +67,14 @@ struct Mmdit {
     const auto take = [&](const at::Tensor& all) { return all.slice(0, begin, end).to(device); };
     const auto leaves = weights.leaves();
     const auto x_t = take(batch.x_t), t = take(batch.t);
-    const auto prediction = network->forward(leaves, x_t, t, take(batch.action));
+    const auto prediction = network->forward(leaves, x_t, t, take(batch.action), batch.past);
+    const auto frames = prediction.size(1);
+    const auto predicted = [&](const at::Tensor& all) { return all.narrow(1, batch.past, frames); };
     const auto share = static_cast<double>(end - begin) / static_cast<double>(batch.x_t.size(0));
-    const auto loss = network->loss(prediction, x_t, take(batch.v), t) * share;
+    const auto loss =
+        network->loss(prediction, predicted(x_t), predicted(take(batch.v)), predicted(t)) * share;
     auto of = torch::autograd::grad({loss}, leaves.tensors);
-    return {std::move(of), loss.item<double>(), (end - begin) * batch.x_t.size(1)};
+    return {std::move(of), loss.item<double>(), (end - begin) * frames};
   }
 
   Params params;

@@ -23,6 +23,23 @@ TEST(FrameMask, IsBlockCausalWithinTheWindow) {
   EXPECT_TRUE(at::equal(visible, expected.to(at::kInt))) << visible;
 }
 
+// Frames 3, 4 and 5 stand at the times of 0, 1 and 2.
+TEST(FrameMask, WithAPastShowsThePastAndOneself) {
+  model::Config config;
+  config.patch_size = 24;
+  config.n_registers = 0;
+  config.n_window = 2;
+  const at::Tensor visible = model::frame_mask(config, 6, 3).eq(0).to(at::kInt);
+  const at::Tensor expected = at::tensor({1, 0, 0, 0, 0, 0,  //
+                                          1, 1, 0, 0, 0, 0,  //
+                                          0, 1, 1, 0, 0, 0,  //
+                                          0, 0, 0, 1, 0, 0,  //
+                                          1, 0, 0, 0, 1, 0,  //
+                                          0, 1, 0, 0, 0, 1})
+                                  .view({6, 6});
+  EXPECT_TRUE(at::equal(visible, expected.to(at::kInt))) << visible;
+}
+
 TEST(FrameMask, IsUndefinedWhereNothingIsHidden) {
   model::Config config;
   EXPECT_FALSE(model::frame_mask(config, 1).defined());

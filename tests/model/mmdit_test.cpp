@@ -106,6 +106,34 @@ TEST_P(EveryKind, CacheEqualsRecomputationInsideTheWindow) {
   }
 }
 
+// What teacher forcing trains is what play asks for: a frame behind clean ones that the cache remembers.
+TEST_P(EveryKind, AFrameBesideItsPastIsAFrameBehindACache) {
+  const Mmdit network(config());
+  const Parameters weights = network.initialise(3);
+  const auto T = config().n_window;
+  const Batch past(config(), 2, T, 1), present(config(), 2, T, 2);
+  const auto both = [](const at::Tensor& a, const at::Tensor& b) { return at::cat({a, b}, 1); };
+  const Batch clip{both(past.x, present.x), both(past.t, present.t), both(past.action, present.action)};
+  const auto predict = [&](std::int64_t frames) {
+    return network.forward(weights, clip.x, clip.t, clip.action, frames);
+  };
+  if (config().rope_type == "learn") return EXPECT_THROW(predict(T), std::invalid_argument);
+  EXPECT_THROW(predict(T - 1), std::invalid_argument);
+  const at::Tensor whole = predict(T);
+  EXPECT_EQ(whole.sizes(), present.x.sizes());
+  std::deque<KvCache> caches = make_caches(config(), 2);
+  for (std::int64_t frame = 0; frame < T; ++frame) {
+    const auto at_frame = [&](const Batch& batch, bool commit) {
+      return network.forward_cached(*network.pack(weights), batch.x.select(1, frame),
+                                    batch.t.select(1, frame), batch.action.select(1, frame), pointers(caches),
+                                    commit);
+    };
+    EXPECT_LT(largest_difference(at_frame(present, false), whole.select(1, frame)), 1e-5)
+        << "frame " << frame;
+    at_frame(past, true);
+  }
+}
+
 // Without blocks that hand on what evicted frames left behind, the cache equals recomputation for ever.
 TEST_P(EveryKind, OfOneBlockCacheEqualsTheSlidingWindowForEver) {
   Config one_block = config();

@@ -114,19 +114,22 @@ TEST_F(FusedOps, Heads) {
 
 TEST_F(FusedOps, AttendClips) {
   struct Case {
-    std::int64_t B, H, frames, tokens, window, d_head;
+    std::int64_t B, H, frames, past, tokens, window, d_head;
   };
-  for (const auto& [B, H, frames, tokens, window, d_head] : {Case{2, 3, 4, 5, 4, 8},
-                                                             {1, 2, 7, 17, 3, 24},
-                                                             {1, 1, 1, 37, 16, 32},
-                                                             {2, 2, 3, 16, 0, 16},
-                                                             {1, 2, 9, 19, 2, 40}}) {
+  for (const auto& [B, H, frames, past, tokens, window, d_head] : {Case{2, 3, 4, 0, 5, 4, 8},
+                                                                   {1, 2, 7, 0, 17, 3, 24},
+                                                                   {1, 1, 1, 0, 37, 16, 32},
+                                                                   {2, 2, 3, 0, 16, 0, 16},
+                                                                   {1, 2, 9, 0, 19, 2, 40},
+                                                                   {2, 2, 6, 3, 5, 4, 8},
+                                                                   {1, 2, 14, 7, 17, 3, 24},
+                                                                   {1, 1, 2, 1, 80, 1, 16}}) {
     Config config;
     config.patch_size = 24;
     config.n_registers = tokens - 1;
     config.n_window = window;
     config.bidirectional = window == 0;
-    const model::Sight sight{frames, window, model::frame_mask(config, frames)};
+    const model::Sight sight{frames, past, window, model::frame_mask(config, frames, past)};
     const auto sizes = {B, H, frames * tokens, d_head};
     expect_same(
         [&](const Ops& ops, const Tensors& x) {
@@ -140,7 +143,7 @@ TEST_F(FusedOps, AttendClips) {
 TEST_F(FusedOps, AttentionStandsScoresThatNoFloatsExponentialHolds) {
   const at::NoGradGuard no_grad;
   const Heads heads{at::randn({1, 1, 6, 8}) * 30, at::randn({1, 1, 6, 8}) * 30, at::randn({1, 1, 6, 8})};
-  const model::Sight sight{1, 4, {}};
+  const model::Sight sight{1, 0, 4, {}};
   EXPECT_LT(difference(fused_ops().attend_clips(heads, sight), plain_ops().attend_clips(heads, sight)), 1e-3);
 }
 
@@ -151,7 +154,7 @@ TEST_F(FusedOps, WhatIsNoNumberStaysNone) {
   for (const double bad :
        {std::nan(""), 1e30}) {  // 1e30 squared is infinite, and one infinity less another nothing
     const Tensor q = good.clone().fill_(bad);
-    const auto out = fused_ops().attend_clips({q, q, good}, {1, 4, {}});
+    const auto out = fused_ops().attend_clips({q, q, good}, {1, 0, 4, {}});
     EXPECT_TRUE(at::isnan(out).all().item<bool>()) << bad;
   }
   EXPECT_TRUE(at::isnan(fused_ops().gated_silu(good, good.clone().fill_(std::nan("")))).all().item<bool>());

@@ -81,6 +81,36 @@ TEST(LogitNormalNoise, RefusesWhatItDoesNotKnow) {
   EXPECT_THROW(Harness("logit_normal_noise", "{sdt: 1}"), graph::Error);
 }
 
+TEST(TeacherForcing, PutsTheSameFramesNearlyCleanBefore) {
+  const auto clean = patches(8, 6, 4, 12);
+  const auto in = *Harness("logit_normal_noise").run<NoisyPatches>(0, clean);
+  const auto out = *Harness("teacher_forcing", "{level: 0.3}").run<NoisyPatches>(0, in);
+  EXPECT_EQ(out.past, 6);
+  const auto check = [&](std::int64_t first, const torch::Tensor& t) {
+    const auto level = t.unsqueeze(-1).unsqueeze(-1);
+    const auto x0 = out.x_t.narrow(1, first, 6) + level * out.v.narrow(1, first, 6);
+    EXPECT_TRUE(torch::allclose(x0, clean.x, 1e-5, 1e-5));
+    EXPECT_TRUE(out.action.narrow(1, first, 6).equal(clean.action));
+  };
+  const auto past = out.t.narrow(1, 0, 6);
+  check(0, past);
+  check(6, out.t.narrow(1, 6, 6));
+  EXPECT_GE(past.min().item<float>(), 0);
+  EXPECT_LE(past.max().item<float>(), 0.3);
+  EXPECT_GT(past.max().item<float>(), 0.25);
+  EXPECT_TRUE(out.x_t.narrow(1, 6, 6).equal(in.x_t));
+  EXPECT_THROW(Harness("teacher_forcing").run<NoisyPatches>(0, out), graph::Error);
+}
+
+TEST(TeacherForcing, ThePastIsNotCountedAsTrained) {
+  Harness network("mmdit", "{}", "{device: cpu, model: " + model + "}");
+  network.start();
+  const auto weights = *Harness("muon", "{}", top).start<Weights>();
+  const auto noisy = *Harness("logit_normal_noise").run<NoisyPatches>(0, patches(6, 4));
+  const auto taught = *Harness("teacher_forcing").run<NoisyPatches>(0, noisy);
+  EXPECT_EQ(network.run<Gradients>(0, taught, weights)->frames, 24);
+}
+
 struct Training {
   Training() {
     optimizer.start();

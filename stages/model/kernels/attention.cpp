@@ -2,6 +2,7 @@
 #include "stages/model/kernels/attention.h"
 
 #include <algorithm>
+#include <array>
 #include <cmath>
 
 #include "stages/model/kernels/parallel.h"
@@ -34,13 +35,18 @@ Sum exponentiate(float* scores, Index keys) {
   return {sum(total), most};
 }
 
-// Who is seen from a frame: tokens [first, last).
-struct Seen {
-  Index first, last;
+// Who is seen from a frame: its past, then itself, often in one piece.
+struct Keys {
+  Index first, count;  // tokens
 };
+using Seen = std::array<Keys, 2>;
 Seen seen_from(const Clips& clips, Index frame) {
-  if (clips.window == 0) return {0, clips.frames * clips.tokens};
-  return {std::max<Index>(0, frame - clips.window + 1) * clips.tokens, (frame + 1) * clips.tokens};
+  const Index N = clips.tokens;
+  if (clips.window == 0) return {Keys{0, clips.frames * N}, Keys{0, 0}};
+  const Index time = clips.past == 0 ? frame : frame % clips.past,
+              oldest = std::max<Index>(0, time - clips.window + 1);
+  if (time == frame) return {Keys{oldest * N, (frame + 1 - oldest) * N}, Keys{0, 0}};
+  return {Keys{oldest * N, (time - oldest) * N}, Keys{frame * N, N}};
 }
 
 void transpose(const float* from, Index rows, Index columns, float* to, Index to_row) {
@@ -50,27 +56,35 @@ void transpose(const float* from, Index rows, Index columns, float* to, Index to
 
 // Some neighbouring queries of one head, and what they see. Result i goes to out + i·out_row.
 struct Attention {
-  Index queries, keys, d_head, k_row, out_row;
+  Index queries, d_head, k_row, out_row;
+  Seen seen;
   const float *q, *k, *v;
   float* out;
   float* log_sum;  // [queries] of e^score, for the way back; or none
 };
 
 void attend(const Attention& a) {
-  const Index row = padded(a.keys) + lanes;
+  const auto [past, own] = a.seen;
+  const Index keys = past.count + own.count, row = past.count + padded(own.count) + tile_columns + lanes;
   float* const scores = scratch(Scratch::scores, tile_rows * row);
   for (Index i = 0, rows = 0; i < a.queries; i += rows) {
     rows = rows_of_tile(a.queries - i);
-    product<From::zero>(rows, padded(a.keys), a.d_head, {a.q + i * a.d_head, a.d_head, 1}, a.k, a.k_row,
-                        scores, row);
+    const Left queries{a.q + i * a.d_head, a.d_head, 1};
+    product<From::zero>(rows, padded(past.count), a.d_head, queries, a.k + past.first, a.k_row, scores, row);
+    product<From::zero>(rows, padded(own.count), a.d_head, queries, a.k + own.first, a.k_row,
+                        scores + past.count, row);
     float sums[tile_rows];
     for (Index r = 0; r < rows; ++r) {
-      const Sum sum = exponentiate(scores + r * row, a.keys);
+      const Sum sum = exponentiate(scores + r * row, keys);
       sums[r] = sum.of_exponentials;
       if (a.log_sum) a.log_sum[i + r] = sum.most + std::log(sum.of_exponentials);
     }
     float* const out = a.out + i * a.out_row;
-    product<From::zero>(rows, a.d_head, a.keys, {scores, row, 1}, a.v, a.d_head, out, a.out_row);
+    product<From::zero>(rows, a.d_head, past.count, {scores, row, 1}, a.v + past.first * a.d_head, a.d_head,
+                        out, a.out_row);
+    if (own.count > 0)
+      product<From::before>(rows, a.d_head, own.count, {scores + past.count, row, 1},
+                            a.v + own.first * a.d_head, a.d_head, out, a.out_row);
     for (Index r = 0; r < rows; ++r)
       for (Index j = 0; j < a.d_head; j += lanes)
         store(out + r * a.out_row + j, load(out + r * a.out_row + j) * all(1 / sums[r]));
@@ -84,9 +98,10 @@ void attend(const Cached& cached, float* out) {
                               static_cast<double>(cached.d_head);
   spread(cached.heads, flop_of_head, [&](Index begin, Index end) {
     for (Index h = begin; h < end; ++h)
-      attend(Attention{cached.queries, cached.keys, cached.d_head, cached.k_row, cached.heads * cached.d_head,
-                       cached.q + h * cached.queries * cached.d_head, cached.k + h * cached.k_head,
-                       cached.v + h * cached.v_head, out + h * cached.d_head, nullptr});
+      attend(Attention{cached.queries, cached.d_head, cached.k_row, cached.heads * cached.d_head,
+                       Seen{Keys{0, cached.keys}, Keys{0, 0}}, cached.q + h * cached.queries * cached.d_head,
+                       cached.k + h * cached.k_head, cached.v + h * cached.v_head, out + h * cached.d_head,
+                       nullptr});
   });
 }
 
@@ -96,10 +111,10 @@ void attend(const Clips& clips, float* out, float* log_sum) {
   spread(clips.batch * clips.heads, flop_of_head, [&](Index begin, Index end) {
     for (Index head = begin; head < end; ++head)
       for (Index frame = 0; frame < clips.frames; ++frame) {
-        const auto [first, last] = seen_from(clips, frame);
         const Index query = frame * clips.tokens;
-        attend(Attention{clips.tokens, last - first, dh, clips.k_row, d, clips.q + (head * S + query) * dh,
-                         clips.k + head * dh * clips.k_row + first, clips.v + (head * S + first) * dh,
+        attend(Attention{clips.tokens, dh, clips.k_row, d, seen_from(clips, frame),
+                         clips.q + (head * S + query) * dh, clips.k + head * dh * clips.k_row,
+                         clips.v + head * S * dh,
                          out + (head / clips.heads * S + query) * d + head % clips.heads * dh,
                          log_sum + head * S + query});
       }
@@ -141,23 +156,23 @@ void attend_backward(const Clips& clips, const float* out, const float* log_sum,
           }
           along[i] = sum(products);
         }
-        const auto [first, last] = seen_from(clips, frame);
-        for (Index key = first; key < last; key += block) {
-          const Index keys = std::min(block, last - key);
-          product<From::zero>(N, padded(keys), dh, {q, dh, 1}, k_columns + key, clips.k_row, p, block);
-          product<From::zero>(N, padded(keys), dh, {gradient, dh, 1}, v + key, v_row, ds, block);
-          for (Index i = 0; i < N; ++i) {
-            const Floats less = all(log_sum[query + i]), middle = all(along[i]);
-            for (Index j = i * block; j < i * block + keys; j += lanes) {
-              const Floats share = exp(load(p + j) - less);
-              store(p + j, share);
-              store(ds + j, share * (load(ds + j) - middle));
+        for (const auto& [first, count] : seen_from(clips, frame))
+          for (Index key = first; key < first + count; key += block) {
+            const Index keys = std::min(block, first + count - key);
+            product<From::zero>(N, padded(keys), dh, {q, dh, 1}, k_columns + key, clips.k_row, p, block);
+            product<From::zero>(N, padded(keys), dh, {gradient, dh, 1}, v + key, v_row, ds, block);
+            for (Index i = 0; i < N; ++i) {
+              const Floats less = all(log_sum[query + i]), middle = all(along[i]);
+              for (Index j = i * block; j < i * block + keys; j += lanes) {
+                const Floats share = exp(load(p + j) - less);
+                store(p + j, share);
+                store(ds + j, share * (load(ds + j) - middle));
+              }
             }
+            product<From::before>(N, dh, keys, {ds, block, 1}, k + key * dh, dh, dq + query * dh, dh);
+            product<From::before>(keys, dh, N, {ds, 1, block}, q, dh, dk + (at + key) * dh, dh);
+            product<From::before>(keys, dh, N, {p, 1, block}, gradient, dh, dv + (at + key) * dh, dh);
           }
-          product<From::before>(N, dh, keys, {ds, block, 1}, k + key * dh, dh, dq + query * dh, dh);
-          product<From::before>(keys, dh, N, {ds, 1, block}, q, dh, dk + (at + key) * dh, dh);
-          product<From::before>(keys, dh, N, {p, 1, block}, gradient, dh, dv + (at + key) * dh, dh);
-        }
       }
     }
   });

@@ -22,9 +22,10 @@ struct Cached {
 void attend(const Cached& cached, float* out);
 
 // Clips in which a frame's tokens see their own frame and those before it that are in the window; a window of 0 sees
-// all frames. S = frames·tokens.
+// all frames. Where there is a past, the first so many frames are the past of the others: one of those, after it in time
+// by a multiple of `past` frames, sees its own and what the one of the past sees, but that itself. S = frames·tokens.
 struct Clips {
-  std::int64_t batch, heads, frames, tokens, window, d_head;
+  std::int64_t batch, heads, frames, past, tokens, window, d_head;
   const float *q, *k, *v;  // [B,H,S,d_head], [B,H,d_head,k_row], [B,H,S,d_head]
   std::int64_t k_row;      // at least key_row(S)
 };
