@@ -49,38 +49,6 @@ TEST(DropActions, ZeroHidesNoneAndOneAll) {
             0);
 }
 
-TEST(LogitNormalNoise, AStepAlongTheVelocityGivesTheData) {
-  const auto in = patches();
-  const auto out = *Harness("logit_normal_noise").run<NoisyPatches>(0, in);
-  const auto t = out.t.unsqueeze(-1).unsqueeze(-1);
-  EXPECT_TRUE(torch::allclose(out.x_t + t * out.v, in.x, 1e-5, 1e-5));
-  const auto z = in.x - out.v;
-  EXPECT_NEAR(z.mean().item<float>(), 0, 0.01);
-  EXPECT_NEAR(z.std().item<float>(), 1, 0.01);
-}
-
-TEST(LogitNormalNoise, LevelsAreLogitNormalAndOneAFrame) {
-  const auto out =
-      *Harness("logit_normal_noise", "{mean: 0.5, std: 2}").run<NoisyPatches>(0, patches(256, 64, 1, 1));
-  const auto logit = torch::log(out.t / (1 - out.t));
-  EXPECT_NEAR(logit.mean().item<float>(), 0.5, 0.06);
-  EXPECT_NEAR(logit.std().item<float>(), 2, 0.06);
-  EXPECT_EQ(out.t.sizes(), (std::vector<std::int64_t>{256, 64}));
-}
-
-TEST(LogitNormalNoise, DependsOnSeedAndNumberAlone) {
-  const auto in = patches(2, 2);
-  Harness one("logit_normal_noise", "{seed: 4}"), two("logit_normal_noise", "{}", "{seed: 4}");
-  one.run<NoisyPatches>(0, in);
-  EXPECT_TRUE(one.run<NoisyPatches>(9, in)->x_t.equal(two.run<NoisyPatches>(9, in)->x_t));
-  EXPECT_FALSE(one.run<NoisyPatches>(8, in)->x_t.equal(two.run<NoisyPatches>(9, in)->x_t));
-}
-
-TEST(LogitNormalNoise, RefusesWhatItDoesNotKnow) {
-  EXPECT_THROW(Harness("logit_normal_noise", "{std: 0}"), graph::Error);
-  EXPECT_THROW(Harness("logit_normal_noise", "{sdt: 1}"), graph::Error);
-}
-
 TEST(TeacherForcing, PutsTheSameFramesNearlyCleanBefore) {
   const auto clean = patches(8, 6, 4, 12);
   const auto in = *Harness("logit_normal_noise").run<NoisyPatches>(0, clean);
