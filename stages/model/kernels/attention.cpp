@@ -1,7 +1,6 @@
 // attention: softmax(q·kᵀ)·v with scale 1, frame by frame, which keeps no matrix of all scores.
 #include "stages/model/kernels/attention.h"
 
-#include <algorithm>
 #include <cmath>
 
 #include "stages/model/kernels/parallel.h"
@@ -22,7 +21,7 @@ Sum exponentiate(float* scores, Index keys) {
   Floats most8 = all(-INFINITY);
   for (Index j = 0; j < whole; j += lanes) most8 = larger(most8, load(scores + j));
   float most = largest(most8);
-  for (Index j = whole; j < keys; ++j) most = std::max(most, scores[j]);
+  for (Index j = whole; j < keys; ++j) most = scores[j] > most ? scores[j] : most;
   // What lies beyond the last key counts for nothing.
   for (Index j = keys; j < whole + lanes; ++j) scores[j] = -INFINITY;
   Floats total = all(0);
@@ -40,7 +39,7 @@ struct Seen {
 };
 Seen seen_from(const Clips& clips, Index frame) {
   if (clips.window == 0) return {0, clips.frames * clips.tokens};
-  return {std::max<Index>(0, frame - clips.window + 1) * clips.tokens, (frame + 1) * clips.tokens};
+  return {larger(0, frame - clips.window + 1) * clips.tokens, (frame + 1) * clips.tokens};
 }
 
 void transpose(const float* from, Index rows, Index columns, float* to, Index to_row) {
@@ -67,7 +66,7 @@ void attend(const Attention& a) {
     for (Index r = 0; r < rows; ++r) {
       const Sum sum = exponentiate(scores + r * row, a.keys);
       sums[r] = sum.of_exponentials;
-      if (a.log_sum) a.log_sum[i + r] = sum.most + std::log(sum.of_exponentials);
+      if (a.log_sum) a.log_sum[i + r] = sum.most + ::logf(sum.of_exponentials);
     }
     float* const out = a.out + i * a.out_row;
     product<From::zero>(rows, a.d_head, a.keys, {scores, row, 1}, a.v, a.d_head, out, a.out_row);
@@ -126,9 +125,9 @@ void attend_backward(const Clips& clips, const float* out, const float* log_sum,
       for (Index j = 0; j < dh; ++j)
         for (Index s = 0; s < S; ++s) k[s * dh + j] = k_columns[j * clips.k_row + s];
       transpose(clips.v + at * dh, S, dh, v, v_row);
-      std::fill_n(dq + at * dh, S * dh, 0.0F);
-      std::fill_n(dk + at * dh, S * dh, 0.0F);
-      std::fill_n(dv + at * dh, S * dh, 0.0F);
+      zero(dq + at * dh, S * dh);
+      zero(dk + at * dh, S * dh);
+      zero(dv + at * dh, S * dh);
       for (Index frame = 0; frame < clips.frames; ++frame) {
         const Index query = at + frame * N;
         const float* const q = clips.q + query * dh;
@@ -143,7 +142,7 @@ void attend_backward(const Clips& clips, const float* out, const float* log_sum,
         }
         const auto [first, last] = seen_from(clips, frame);
         for (Index key = first; key < last; key += block) {
-          const Index keys = std::min(block, last - key);
+          const Index keys = smaller(block, last - key);
           product<From::zero>(N, padded(keys), dh, {q, dh, 1}, k_columns + key, clips.k_row, p, block);
           product<From::zero>(N, padded(keys), dh, {gradient, dh, 1}, v + key, v_row, ds, block);
           for (Index i = 0; i < N; ++i) {
