@@ -17,8 +17,8 @@ inline graph::Range devices() { return graph::one_of({"auto", "cpu", "cuda"}); }
 /// The device that `auto | cpu | cuda` stands for here. Throws graph::Error when it is not there.
 at::Device device_of(const std::string& name);
 
-/// How many micro-batches to work off side by side there, as tbb::task_arena takes it. A GPU is one worker; the cores
-/// would only queue for it.
+/// How many workers compute there side by side, as tbb::task_arena takes it. A GPU is one worker; the cores would only
+/// queue for it.
 int workers_of(at::Device device);
 
 /// The `model:` block of a config or pipeline file; of a .json file, all of it, as in a weights file. Keys that are

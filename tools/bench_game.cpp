@@ -1,7 +1,6 @@
 // bench_game: pipelines/serve.yaml, with random weights.
 #include "tools/bench_game.h"
 
-#include <filesystem>
 #include <nlohmann/json.hpp>
 
 #include "graph/pipeline.h"
@@ -11,12 +10,16 @@
 #include "tools/taps.h"
 
 namespace tools {
+
+void save_random_weights(const std::filesystem::path& path, model::Config config) {
+  config.init = "reference";
+  model::save(path, config, model::Mmdit(config).initialise(0));
+}
+
 namespace {
 
 graph::Pipeline pipeline_of(const GameSetup& setup, const std::filesystem::path& weights) {
-  auto config = setup.model;
-  config.init = "reference";  // the other one is zero at the start, which no trained network is
-  model::save(weights, config, model::Mmdit(config).initialise(0));
+  save_random_weights(weights, setup.model);
   graph::Request request{
       .file = project_file("pipelines/serve.yaml"), .overrides = setup.overrides, .expand = expand_taps};
   // JSON's quoted text is YAML's too.
@@ -26,9 +29,9 @@ graph::Pipeline pipeline_of(const GameSetup& setup, const std::filesystem::path&
   set("endpoint", setup.taps);
   set("control.endpoint", setup.control);
   set("denoise.checkpoint", weights.string());
-  set("primed.frames", config.n_window);
-  set("primed.height", config.height);
-  set("primed.width", config.width);
+  set("primed.frames", setup.model.n_window);
+  set("primed.height", setup.model.height);
+  set("primed.width", setup.model.width);
   return graph::load(request);
 }
 

@@ -1,6 +1,7 @@
 // bench_game: what benches of play share: a game that runs in this process.
 #pragma once
 
+#include <filesystem>
 #include <memory>
 #include <string>
 #include <vector>
@@ -12,6 +13,10 @@
 #include "tools/scratch_folder.h"
 
 namespace tools {
+
+/// A weights file of such a network, drawn at random: all of it, also where its `init` begins with zeros, since no
+/// trained network is zero there. Throws std::exception.
+void save_random_weights(const std::filesystem::path& path, model::Config config);
 
 struct GameSetup {
   model::Config model;

@@ -1,8 +1,9 @@
 // cached_pass: an evaluation of the network for one new frame of each player, over the kernels alone.
 //
 // The same as mmdit.cpp's run() over caches, for float32 on the CPU; here weights are packed once, keys and values go
-// straight to where the cache keeps them, and once it has run nothing is allocated any more. With few tokens at a time
-// that is a third of the time.
+// straight to where the cache keeps them, and on threads that have run it for as many players before, it allocates
+// nothing. (Its callers do: predictions, noise and frames are tensors.) With few tokens at a time that is a third of
+// the time.
 #pragma once
 
 #include <ATen/core/Tensor.h>

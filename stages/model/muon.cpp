@@ -45,7 +45,7 @@ std::vector<at::Tensor> empty_like(const std::vector<at::Tensor>& tensors) {
   return blank;
 }
 
-// body(i) for every one of these, on all cores; a GPU is one for itself.
+// body(i) for every one of these, on all cores of the arena; a GPU is one for itself.
 template <class Body>
 void for_each_tensor(const std::vector<at::Tensor>& tensors, const Body& body) {
   const double worth = !tensors.empty() && tensors[0].device().is_cpu() ? 1e6 : 0;

@@ -55,8 +55,9 @@ bool updated_by_muon(std::string_view name, const at::Tensor& tensor);
 at::Tensor orthogonalise(const at::Tensor& matrix, int steps = 5, at::ScalarType precision = at::kFloat);
 
 // step() makes a new state and leaves the old one as it is. It takes the memory for that from a state it
-// published before and that nobody holds any more (nor any tensor of it), so training allocates nothing after
-// a few steps. One thread at a time; states may be read and released on any thread.
+// published before and that nobody holds any more (nor any tensor of it), so after a few steps no new states
+// are allocated. Parameters are spread over the cores of the arena that it is called in. One thread at a time;
+// states may be read and released on any thread.
 class Muon {
  public:
   struct Options {

@@ -11,6 +11,7 @@
 #include "stages/find_checkpoint.h"
 #include "stages/model/patch_embed.h"
 #include "stages/model/python_checkpoint.h"
+#include "stages/model/weights_file.h"
 #include "stages/random.h"
 
 namespace stages {
@@ -252,15 +253,13 @@ at::Tensor Dreamer::noise(const Moment& moment) const {
   return at::stack(rows).to(device_);
 }
 
-// Looks once a second, and loads beside the play: a frame never waits for the disk.
+// Looks once a second, and loads and packs beside the play: a frame waits for neither, only for games to be rebuilt.
 void Dreamer::follow(const DreamParams& params, const std::string& stage) {
   const auto now = std::chrono::steady_clock::now();
   try {
     if (loading_.valid()) {
       if (loading_.wait_for(std::chrono::seconds(0)) != std::future_status::ready) return;
-      auto file = loading_.get();
-      graph::require(file.config == network_->config(), "its model is another than the one that is playing");
-      weights_ = network_->pack(file.parameters.to(device_, at::kFloat));
+      weights_ = loading_.get();
       path_ = loading_path_;
       for (auto& [session, game] : games_) game.stale = true;
       spdlog::info("now playing {}", path_.generic_string());
@@ -269,7 +268,11 @@ void Dreamer::follow(const DreamParams& params, const std::string& stage) {
       const auto newest = find_checkpoint(params.checkpoint, stage + ".checkpoint");
       if (newest == path_) return;
       loading_path_ = newest;
-      loading_ = std::async(std::launch::async, [newest] { return model::load(newest); });
+      loading_ = std::async(std::launch::async, [newest, network = *network_, device = device_] {
+        const auto file = model::load(newest);
+        graph::require(file.config == network.config(), "its model is another than the one that is playing");
+        return network.pack(file.parameters.to(device, at::kFloat));
+      });
     }
   } catch (const std::exception& error) {
     // A run that was moved or broken ends no game; once is enough to say so.

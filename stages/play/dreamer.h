@@ -40,7 +40,6 @@
 #include "graph/stage.h"
 #include "stages/model/mmdit.h"
 #include "stages/model/schedule.h"
-#include "stages/model/weights_file.h"
 #include "stages/settings.h"
 #include "stages/types.h"
 
@@ -115,7 +114,7 @@ class Dreamer {
 
   std::filesystem::path path_, loading_path_;
   std::chrono::steady_clock::time_point looked_;
-  std::future<model::WeightsFile> loading_;
+  std::future<std::shared_ptr<const model::Mmdit::Packed>> loading_;
   std::string complaint_;
 };
 

@@ -1,16 +1,20 @@
 // mmdit: the network's loss on a batch and its gradients, forward and backward over micro-batches.
 //
 // The batch is cut into micro-batches of fixed size, which the cores work off side by side, each on one thread;
-// losses and gradients are then summed in the order of the micro-batches. So the result does not depend on the
-// number of cores, to the last bit. When the run is asked to stop, the unfinished batch is abandoned.
+// losses and gradients are summed as they come, in the order of the micro-batches. So the result does not depend on
+// the number of cores, to the last bit, and at most two more sets of gradients are kept than there are cores. When
+// the run is asked to stop, the unfinished batch is abandoned.
 #include "stages/model/mmdit.h"
 
 #include <tbb/parallel_for.h>
+#include <tbb/parallel_pipeline.h>
 #include <tbb/task_arena.h>
 #include <torch/autograd.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <optional>
+#include <utility>
 
 #include "graph/stage.h"
 #include "stages/settings.h"
@@ -36,29 +40,43 @@ struct Mmdit {
                                       const graph::Context& context) {
     graph::require(at::GradMode::is_enabled(), "gradients are switched off on this thread");
     const auto B = batch.x_t.size(0);
-    const auto parts = (B + params.micro_batch - 1) / params.micro_batch;
-    std::vector<Gradients> part(static_cast<std::size_t>(parts));
+    std::int64_t done = 0;  // clips that have been handed out
+    std::optional<Gradients> sum;
+    const auto next = [&](tbb::flow_control& flow) {
+      if (done >= B || context.stopping()) flow.stop();
+      return std::exchange(done, done + params.micro_batch);
+    };
+    const auto work = [&](std::int64_t begin) {
+      return differentiate(batch, weights.parameters, begin, std::min(begin + params.micro_batch, B));
+    };
+    const auto collect = [&](Gradients part) {
+      if (sum)
+        add(part, *sum);
+      else
+        sum = std::move(part);
+    };
+    using Filter = tbb::filter_mode;
     arena.execute([&] {
-      tbb::parallel_for(std::int64_t{0}, parts, [&](std::int64_t m) {
-        if (context.stopping()) return;
-        const auto begin = m * params.micro_batch;
-        part[static_cast<std::size_t>(m)] =
-            differentiate(batch, weights.parameters, begin, std::min(begin + params.micro_batch, B));
-      });
+      // One more than there are workers, so that nobody waits where one is a little late.
+      tbb::parallel_pipeline(static_cast<std::size_t>(arena.max_concurrency()) + 1,
+                             tbb::make_filter<void, std::int64_t>(Filter::serial_in_order, next),
+                             tbb::make_filter<std::int64_t, Gradients>(Filter::parallel, work),
+                             tbb::make_filter<Gradients, void>(Filter::serial_in_order, collect));
     });
     if (context.stopping()) return std::nullopt;
-    auto& sum = part[0];
-    arena.execute([&] {
+    return sum;
+  }
+
+  // Isolated, since a thread that took up a whole micro-batch meanwhile would keep all later ones waiting.
+  static void add(const Gradients& part, Gradients& sum) {
+    tbb::this_task_arena::isolate([&] {
       tbb::parallel_for(std::size_t{0}, sum.of.size(), [&](std::size_t i) {
         const at::NoGradGuard no_gradients;
-        for (std::size_t m = 1; m < part.size(); ++m) sum.of[i].add_(part[m].of[i]);
+        sum.of[i].add_(part.of[i]);
       });
     });
-    for (std::size_t m = 1; m < part.size(); ++m) {
-      sum.loss += part[m].loss;
-      sum.frames += part[m].frames;
-    }
-    return std::move(sum);
+    sum.loss += part.loss;
+    sum.frames += part.frames;
   }
 
   // Clips [begin, end) of the batch, weighted by their share of it.

@@ -9,6 +9,7 @@
 #include "stages/model/muon.h"
 
 #include <spdlog/spdlog.h>
+#include <tbb/task_arena.h>
 
 #include <optional>
 #include <tuple>
@@ -43,6 +44,7 @@ struct Muon {
                    "stop: {steps: 1000}");
     optimizer.emplace(params);
     device = device_of(params.device);
+    arena.initialize(workers_of(device));
     if (context.run && context.run->first() > 0)
       state = go_on(*context.run);
     else
@@ -80,7 +82,7 @@ struct Muon {
                                                    const graph::Context& context) {
     const auto share = model::cosine_with_warmup(context.progress(), params.warmup, 1);
     const model::Rates rates{params.lr_muon * share, params.lr_adam * share};
-    auto step = optimizer->step(state, gradients.of, rates);
+    auto step = arena.execute([&] { return optimizer->step(state, gradients.of, rates); });
     state = std::move(step.state);
     return {Weights{state->weights}, Snapshot{state},
             Report{state->step, gradients.loss, rates.muon, rates.adam, step.grad_norm, gradients.frames,
@@ -89,6 +91,7 @@ struct Muon {
 
   Params params;
   at::Device device = at::kCPU;
+  tbb::task_arena arena;
   std::optional<model::Muon> optimizer;
   std::shared_ptr<const model::TrainState> state;
 };

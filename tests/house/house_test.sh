@@ -4,6 +4,7 @@
 #   house_test.sh includes          folders include only what the arrows allow: tools → stages → {graph, model, pong}
 #   house_test.sh first_lines       every file begins with its own name and what it does
 #   house_test.sh machine_paths     no file mentions a folder of somebody's machine
+#   house_test.sh sealed LIBRARY    what is compiled for AVX2 gives the linker no function that others have too
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 failed=0
@@ -51,8 +52,17 @@ machine_paths() {
   [ -z "$found" ] || fail "paths that exist on one machine only:"$'\n'"$found"
 }
 
+# See stages/model/kernels/vector.h. W is a function of which the linker keeps any one copy.
+sealed() {
+  local symbols found
+  symbols=$(nm -AC "$1")
+  found=$(grep -vE ':(parallel|scratch)\.cpp\.o:' <<<"$symbols" | grep -E ' W .*\b(std|tbb)::') || true
+  [ -z "$found" ] || fail "kernels may call no inline function or template of others:"$'\n'"$found"
+}
+
 case ${1:-} in
   includes | first_lines | machine_paths) "$1" ;;
-  *) echo "house_test.sh includes | first_lines | machine_paths" >&2; exit 2 ;;
+  sealed) sealed "${2:?of which library}" ;;
+  *) echo "house_test.sh includes | first_lines | machine_paths | sealed LIBRARY" >&2; exit 2 ;;
 esac
 exit "$failed"

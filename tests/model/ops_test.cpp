@@ -7,6 +7,8 @@
 
 #include <cmath>
 #include <functional>
+#include <limits>
+#include <random>
 
 #include "stages/model/attention.h"
 #include "tests/model/golden.h"
@@ -23,34 +25,67 @@ using Tensors = std::vector<Tensor>;
 // An operation on these inputs, with one set of operations or the other.
 using Form = std::function<Tensors(const Ops& ops, const Tensors& inputs)>;
 
-// Of the largest number.
+// What is differentiated, and by what.
+struct Flow {
+  static constexpr std::size_t none = std::numeric_limits<std::size_t>::max();
+  std::size_t constant = none;  // the input that wants no gradient
+  std::size_t unused = none;    // the output that has none
+  bool expanded = false;        // gradients of outputs are one number a row, with stride 0
+};
+
+// Of the largest number; a gradient that is not there is 0.
 double difference(const Tensor& a, const Tensor& b) {
+  if (!b.defined()) return a.defined() ? a.abs().max().item<double>() : 0;
   return (a - b).abs().max().item<double>() / std::max(1e-6, b.abs().max().item<double>());
 }
 
-// Same outputs, and for random gradients of these the same gradients of all inputs.
-void expect_same(const Form& form, const Tensors& inputs) {
+Tensor gradient_like(const Tensor& output, bool expanded) {
+  if (!expanded) return at::randn(output.sizes());
+  std::vector<std::int64_t> rows = output.sizes().vec();
+  rows.back() = 1;
+  return at::rand(rows).expand(output.sizes());  // all above 0, or their sums may be nothing but rounding
+}
+
+// Same outputs, and for random gradients of these the same gradients of the inputs.
+void expect_same(const Form& form, const Tensors& inputs, const Flow& flow = {}) {
   constexpr double tolerance = 2e-5;  // sums of some thousand products in another order
+  SCOPED_TRACE(c10::str("inputs ", inputs[0].sizes(), " ", inputs[1].sizes(), ", constant ", flow.constant,
+                        ", unused ", flow.unused, ", expanded ", flow.expanded));
   Tensors outputs[2], gradients[2], given;
   for (const bool fused : {false, true}) {
-    Tensors leaves;
-    for (const Tensor& input : inputs) leaves.push_back(input.detach().clone().requires_grad_());
+    Tensors leaves, wanted, used;
+    for (std::size_t i = 0; i < inputs.size(); ++i) {
+      leaves.push_back(inputs[i].detach().clone().requires_grad_(i != flow.constant));
+      if (i != flow.constant) wanted.push_back(leaves[i]);
+    }
     outputs[fused] = form(fused ? fused_ops() : plain_ops(), leaves);
+    for (std::size_t i = 0; i < outputs[fused].size(); ++i)
+      if (i != flow.unused) used.push_back(outputs[fused][i]);
     if (!fused)
-      for (const Tensor& output : outputs[0]) given.push_back(at::randn(output.sizes()));
-    gradients[fused] = torch::autograd::grad(outputs[fused], leaves, given);
+      for (const Tensor& output : used) given.push_back(gradient_like(output, flow.expanded));
+    constexpr bool differentiable = false, some_unused = true;
+    gradients[fused] = torch::autograd::grad(used, wanted, given, {}, differentiable, some_unused);
   }
   for (std::size_t i = 0; i < outputs[0].size(); ++i) {
     ASSERT_EQ(outputs[1][i].sizes(), outputs[0][i].sizes());
     EXPECT_LT(difference(outputs[1][i], outputs[0][i]), tolerance) << "output " << i;
   }
-  for (std::size_t i = 0; i < inputs.size(); ++i)
-    EXPECT_LT(difference(gradients[1][i], gradients[0][i]), tolerance) << "gradient of input " << i;
+  for (std::size_t i = 0; i < gradients[0].size(); ++i)
+    EXPECT_LT(difference(gradients[1][i], gradients[0][i]), tolerance) << "gradient " << i;
   // Without gradients another way is taken.
   const at::NoGradGuard no_grad;
   const Tensors again = form(fused_ops(), inputs);
   for (std::size_t i = 0; i < again.size(); ++i)
     EXPECT_TRUE(at::equal(again[i], outputs[1][i])) << "output " << i;
+}
+
+model::Sight sight_of(std::int64_t frames, std::int64_t past, std::int64_t tokens, std::int64_t window) {
+  Config config;
+  config.patch_size = 24;
+  config.n_registers = tokens - 1;
+  config.n_window = window;
+  config.bidirectional = window == 0;
+  return {frames, past, window, model::frame_mask(config, frames, past)};
 }
 
 struct FusedOps : testing::Test {
@@ -124,12 +159,7 @@ TEST_F(FusedOps, AttendClips) {
                                                                    {2, 2, 6, 3, 5, 4, 8},
                                                                    {1, 2, 14, 7, 17, 3, 24},
                                                                    {1, 1, 2, 1, 80, 1, 16}}) {
-    Config config;
-    config.patch_size = 24;
-    config.n_registers = tokens - 1;
-    config.n_window = window;
-    config.bidirectional = window == 0;
-    const model::Sight sight{frames, past, window, model::frame_mask(config, frames, past)};
+    const model::Sight sight = sight_of(frames, past, tokens, window);
     const auto sizes = {B, H, frames * tokens, d_head};
     expect_same(
         [&](const Ops& ops, const Tensors& x) {
@@ -181,6 +211,113 @@ TEST_F(FusedOps, SiluGroupNorm) {
     expect_same(
         [](const Ops& ops, const Tensors& x) { return Tensors{ops.silu_group_norm(x[0], x[1], x[2])}; },
         {at::randn({F, H, W, C}), at::randn({C}), at::randn({C})});
+}
+
+// The same for sizes, and ways to differentiate, that nobody thought of.
+struct FusedOpsOfAnySize : FusedOps {
+  static constexpr int draws = 12;
+
+  std::int64_t draw(std::int64_t least, std::int64_t most) {
+    return std::uniform_int_distribution<std::int64_t>(least, most)(random);
+  }
+  // Each input is as often constant as none is, and each of several outputs as often unused.
+  Flow flow(std::int64_t inputs, std::int64_t outputs = 1) {
+    const auto one_of = [&](std::int64_t count) {
+      const auto which = static_cast<std::size_t>(draw(0, count));
+      return which < static_cast<std::size_t>(count) ? which : Flow::none;
+    };
+    return {one_of(inputs), outputs > 1 ? one_of(outputs) : Flow::none, draw(0, 1) == 1};
+  }
+
+  std::mt19937 random{11};
+};
+
+TEST_F(FusedOpsOfAnySize, Linear) {
+  for (int i = 0; i < draws; ++i) {
+    const auto in = draw(5, 150), out = draw(8, 150);
+    expect_same(
+        [](const Ops& ops, const Tensors& x) {
+          return Tensors{ops.linear(x[0], {x[1], x[2]})};
+        },
+        {at::randn({draw(1, 3), draw(1, 120), in}), at::randn({out, in}), at::randn({out})}, flow(3));
+  }
+}
+
+// The rows of a block's modulation as they come, of tokens that stand before others.
+TEST_F(FusedOpsOfAnySize, ModulatedNorm) {
+  for (int i = 0; i < draws; ++i) {
+    const auto B = draw(1, 3), T = draw(1, 4), N = draw(1, 90), d = 8 * draw(1, 25), beyond = draw(0, 2);
+    expect_same(
+        [N](const Ops& ops, const Tensors& x) {
+          const auto rows = x[2].chunk(2, -1);
+          return Tensors{ops.modulated_norm(x[0].narrow(2, 0, N), x[1], rows[0], rows[1])};
+        },
+        {at::randn({B, T, N + beyond, d}), at::randn({d}), at::randn({B, T, 1, 2 * d})}, flow(3));
+  }
+}
+
+TEST_F(FusedOpsOfAnySize, Gates) {
+  for (int i = 0; i < draws; ++i) {
+    const auto B = draw(1, 3), T = draw(1, 4), N = draw(1, 90), d = 8 * draw(1, 25);
+    const auto sizes = {B, T, N, d};
+    expect_same([](const Ops& ops, const Tensors& x) { return Tensors{ops.gated_silu(x[0], x[1])}; },
+                {at::randn(sizes), at::randn(sizes)}, flow(2));
+    expect_same([](const Ops& ops, const Tensors& x) { return Tensors{ops.gated_sum(x[0], x[1], x[2])}; },
+                {at::randn(sizes), at::randn({B, T, 1, d}), at::randn(sizes)}, flow(3));
+  }
+}
+
+TEST_F(FusedOpsOfAnySize, Heads) {
+  for (int i = 0; i < draws; ++i) {
+    const auto d_head = i == 0 ? 512 : 8 * draw(1, 16), B = draw(1, 3), S = draw(2, 90), H = draw(1, 5);
+    const Tensor phase = draw(0, 1) == 1 ? at::randn({S, d_head}) : at::randn({B, 1, S, d_head});
+    const model::Rotation rotation =
+        draw(0, 3) > 0 ? model::Rotation{phase.cos(), phase.sin()} : model::Rotation{};
+    expect_same(
+        [&](const Ops& ops, const Tensors& x) {
+          const Heads result = ops.heads(x[0], x[1], x[2], rotation, H);
+          return Tensors{result.q, result.k, result.v};
+        },
+        {at::randn({B, S, 3 * H * d_head}), at::randn({d_head}), at::randn({d_head})}, flow(3, 3));
+  }
+}
+
+TEST_F(FusedOpsOfAnySize, AttendClips) {
+  for (int i = 0; i < draws; ++i) {
+    const auto d_head = i == 0 ? 512 : 8 * draw(1, 16), B = draw(1, 2), H = draw(1, 3);
+    // Where a token sees nothing but itself, gradients are 0, and what is left is rounding.
+    const auto time = draw(1, 4), tokens = draw(2, 90), window = draw(0, time + 1);
+    const auto past = window > 0 ? draw(0, 1) * time : 0, frames = time + past;
+    const model::Sight sight = sight_of(frames, past, tokens, window);
+    const auto sizes = {B, H, frames * tokens, d_head};
+    const double moderate = std::pow(static_cast<double>(d_head), -0.25);  // scores about 1
+    expect_same(
+        [&](const Ops& ops, const Tensors& x) {
+          return Tensors{ops.attend_clips({x[0], x[1], x[2]}, sight)};
+        },
+        {at::randn(sizes) * moderate, at::randn(sizes) * moderate, at::randn(sizes)}, flow(3));
+  }
+}
+
+TEST_F(FusedOpsOfAnySize, Convolve) {
+  for (int i = 0; i < draws; ++i) {
+    const auto in = draw(1, 20), out = draw(4, 40);
+    expect_same(
+        [](const Ops& ops, const Tensors& x) {
+          return Tensors{ops.convolve(x[0], {x[1], x[2]})};
+        },
+        {at::randn({draw(1, 3), draw(2, 13), draw(2, 13), in}), at::randn({out, in, 5, 5}), at::randn({out})},
+        flow(3));
+  }
+}
+
+TEST_F(FusedOpsOfAnySize, SiluGroupNorm) {
+  for (int i = 0; i < draws; ++i) {
+    const auto C = 32 * draw(1, 5);
+    expect_same(
+        [](const Ops& ops, const Tensors& x) { return Tensors{ops.silu_group_norm(x[0], x[1], x[2])}; },
+        {at::randn({draw(1, 3), draw(3, 9), draw(3, 9), C}), at::randn({C}), at::randn({C})}, flow(3));
+  }
 }
 
 }  // namespace

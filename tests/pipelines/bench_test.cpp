@@ -41,6 +41,7 @@ TEST(Bench, WritesItsFigures) {
                            "/play/latency_ms/p50",
                            "/play/latency_ms/p99",
                            "/play/ms/euler_step",
+                           "/play/ms/commit",
                            "/play/renoised/frames_per_second",
                            "/sampling/1/frames_per_second",
                            "/sampling/64/share_of_peak",

@@ -1,5 +1,6 @@
 // train_test: the stages of training, one by one.
 #include <gtest/gtest.h>
+#include <tbb/global_control.h>
 #include <torch/types.h>
 
 #include <fstream>
@@ -119,6 +120,41 @@ TEST(Mmdit, GradientsAreTheSameToTheBitEveryTime) {
     const auto twice = training.gradients(2);
     for (std::size_t i = 0; i < once.of.size(); ++i) ASSERT_TRUE(once.of[i].equal(twice.of[i]));
   }
+}
+
+TEST(Mmdit, GradientsAreTheSameToTheBitOnOneThreadAndOnMany) {
+  Training training;
+  const auto many = training.gradients(1);
+  const tbb::global_control alone(tbb::global_control::max_allowed_parallelism, 1);
+  const auto one = training.gradients(1);
+  EXPECT_EQ(one.loss, many.loss);
+  for (std::size_t i = 0; i < one.of.size(); ++i)
+    EXPECT_TRUE(one.of[i].equal(many.of[i])) << training.weights.parameters.names[i];
+}
+
+// To the bit: a share of a thirty-second rounds nothing.
+TEST(Mmdit, SumsInTheOrderOfTheMicroBatches) {
+  constexpr std::int64_t clips = 32;  // more than most machines have under way at once
+  Training training;
+  const auto batch = *Harness("logit_normal_noise").run<NoisyPatches>(0, patches(clips, 2));
+  training.batch = batch;
+  const auto sum = training.gradients(1);
+  EXPECT_EQ(sum.frames, 2 * clips);
+  std::vector<at::Tensor> expected;
+  for (std::int64_t clip = 0; clip < clips; ++clip) {
+    const auto take = [&](const at::Tensor& all) { return all.slice(0, clip, clip + 1); };
+    training.batch = {take(batch.x_t), take(batch.v), take(batch.t), take(batch.action)};
+    const auto one = training.gradients(1);
+    for (std::size_t i = 0; i < one.of.size(); ++i) {
+      const auto share = one.of[i] / clips;
+      if (clip == 0)
+        expected.push_back(share);
+      else
+        expected[i] = expected[i] + share;
+    }
+  }
+  for (std::size_t i = 0; i < expected.size(); ++i)
+    EXPECT_TRUE(sum.of[i].equal(expected[i])) << training.weights.parameters.names[i];
 }
 
 TEST(Mmdit, AbandonsTheBatchWhenAskedToStop) {

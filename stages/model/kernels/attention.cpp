@@ -1,8 +1,6 @@
 // attention: softmax(q·kᵀ)·v with scale 1, frame by frame, which keeps no matrix of all scores.
 #include "stages/model/kernels/attention.h"
 
-#include <algorithm>
-#include <array>
 #include <cmath>
 
 #include "stages/model/kernels/parallel.h"
@@ -23,7 +21,7 @@ Sum exponentiate(float* scores, Index keys) {
   Floats most8 = all(-INFINITY);
   for (Index j = 0; j < whole; j += lanes) most8 = larger(most8, load(scores + j));
   float most = largest(most8);
-  for (Index j = whole; j < keys; ++j) most = std::max(most, scores[j]);
+  for (Index j = whole; j < keys; ++j) most = scores[j] > most ? scores[j] : most;
   // What lies beyond the last key counts for nothing.
   for (Index j = keys; j < whole + lanes; ++j) scores[j] = -INFINITY;
   Floats total = all(0);
@@ -39,12 +37,14 @@ Sum exponentiate(float* scores, Index keys) {
 struct Keys {
   Index first, count;  // tokens
 };
-using Seen = std::array<Keys, 2>;
+struct Seen {
+  Keys pieces[2];
+};
 Seen seen_from(const Clips& clips, Index frame) {
   const Index N = clips.tokens;
   if (clips.window == 0) return {Keys{0, clips.frames * N}, Keys{0, 0}};
   const Index time = clips.past == 0 ? frame : frame % clips.past,
-              oldest = std::max<Index>(0, time - clips.window + 1);
+              oldest = larger(0, time - clips.window + 1);
   if (time == frame) return {Keys{oldest * N, (frame + 1 - oldest) * N}, Keys{0, 0}};
   return {Keys{oldest * N, (time - oldest) * N}, Keys{frame * N, N}};
 }
@@ -64,7 +64,7 @@ struct Attention {
 };
 
 void attend(const Attention& a) {
-  const auto [past, own] = a.seen;
+  const auto [past, own] = a.seen.pieces;
   const Index keys = past.count + own.count, row = past.count + padded(own.count) + tile_columns + lanes;
   float* const scores = scratch(Scratch::scores, tile_rows * row);
   for (Index i = 0, rows = 0; i < a.queries; i += rows) {
@@ -77,7 +77,7 @@ void attend(const Attention& a) {
     for (Index r = 0; r < rows; ++r) {
       const Sum sum = exponentiate(scores + r * row, keys);
       sums[r] = sum.of_exponentials;
-      if (a.log_sum) a.log_sum[i + r] = sum.most + std::log(sum.of_exponentials);
+      if (a.log_sum) a.log_sum[i + r] = sum.most + ::logf(sum.of_exponentials);
     }
     float* const out = a.out + i * a.out_row;
     product<From::zero>(rows, a.d_head, past.count, {scores, row, 1}, a.v + past.first * a.d_head, a.d_head,
@@ -141,9 +141,9 @@ void attend_backward(const Clips& clips, const float* out, const float* log_sum,
       for (Index j = 0; j < dh; ++j)
         for (Index s = 0; s < S; ++s) k[s * dh + j] = k_columns[j * clips.k_row + s];
       transpose(clips.v + at * dh, S, dh, v, v_row);
-      std::fill_n(dq + at * dh, S * dh, 0.0F);
-      std::fill_n(dk + at * dh, S * dh, 0.0F);
-      std::fill_n(dv + at * dh, S * dh, 0.0F);
+      zero(dq + at * dh, S * dh);
+      zero(dk + at * dh, S * dh);
+      zero(dv + at * dh, S * dh);
       for (Index frame = 0; frame < clips.frames; ++frame) {
         const Index query = at + frame * N;
         const float* const q = clips.q + query * dh;
@@ -156,9 +156,9 @@ void attend_backward(const Clips& clips, const float* out, const float* log_sum,
           }
           along[i] = sum(products);
         }
-        for (const auto& [first, count] : seen_from(clips, frame))
+        for (const auto& [first, count] : seen_from(clips, frame).pieces)
           for (Index key = first; key < first + count; key += block) {
-            const Index keys = std::min(block, first + count - key);
+            const Index keys = smaller(block, first + count - key);
             product<From::zero>(N, padded(keys), dh, {q, dh, 1}, k_columns + key, clips.k_row, p, block);
             product<From::zero>(N, padded(keys), dh, {gradient, dh, 1}, v + key, v_row, ds, block);
             for (Index i = 0; i < N; ++i) {

@@ -1,8 +1,6 @@
 // convolution: 5 x 5, stride 1, as wide as it was; images channels-last.
 #include "stages/model/kernels/convolution.h"
 
-#include <algorithm>
-
 #include "stages/model/kernels/linear.h"
 #include "stages/model/kernels/parallel.h"
 #include "stages/model/kernels/product.h"
@@ -26,13 +24,13 @@ void pack_panels(Index in, Index out, float* panels, const Number& number) {
 void pad(const Images& images, std::int64_t channels, const float* x, float* padded) {
   const Index row = images.width * channels, side = margin * channels;
   for (Index f = 0; f < images.count; ++f) {
-    padded = std::fill_n(padded, margin * (row + 2 * side), 0.0F);
+    padded = zero(padded, margin * (row + 2 * side));
     for (Index y = 0; y < images.height; ++y, x += row) {
-      padded = std::fill_n(padded, side, 0.0F);
-      padded = std::copy_n(x, row, padded);
-      padded = std::fill_n(padded, side, 0.0F);
+      padded = zero(padded, side);
+      padded = copy(x, row, padded);
+      padded = zero(padded, side);
     }
-    padded = std::fill_n(padded, margin * (row + 2 * side), 0.0F);
+    padded = zero(padded, margin * (row + 2 * side));
   }
 }
 
@@ -62,9 +60,9 @@ void convolve(const Images& images, std::int64_t in, std::int64_t out, const flo
   spread(parts, part_flop, [&](Index begin, Index end) {
     for (Index part = begin; part < end; ++part) {
       const Index row = part % height, n = part / height % panel_count * tile_columns,
-                  image = part / height / panel_count, columns = std::min(tile_columns, out - n);
+                  image = part / height / panel_count, columns = smaller(tile_columns, out - n);
       float start[tile_columns] = {}, wide[tile_rows * tile_columns];
-      if (bias) std::copy_n(bias + n, columns, start);
+      if (bias) copy(bias + n, columns, start);
       for (Index x = 0, pixels = 0; x < width; x += pixels) {
         pixels = rows_of_tile(width - x);
         const Left window{padded + (image * (height + 2 * margin) + row) * padded_row + x * in, in, 1, filter,
@@ -75,7 +73,7 @@ void convolve(const Images& images, std::int64_t in, std::int64_t out, const flo
         } else {
           tile<2, From::bias>(pixels, window, panels + n * K, tile_columns, filter * in, wide, tile_columns,
                               start);
-          for (Index i = 0; i < pixels; ++i) std::copy_n(wide + i * tile_columns, columns, here + i * out);
+          for (Index i = 0; i < pixels; ++i) copy(wide + i * tile_columns, columns, here + i * out);
         }
       }
     }
@@ -93,8 +91,8 @@ void convolve_backward_weight(const Images& images, std::int64_t in, std::int64_
     float* const panel = scratch(Scratch::gradients, pixels * tile_columns);
     float* const sums = scratch(Scratch::along, filter * K * tile_columns);
     for (Index p = begin; p < end; ++p) {
-      const Index n = p * tile_columns, columns = std::min(tile_columns, out - n);
-      std::fill_n(sums, filter * K * tile_columns, 0.0F);
+      const Index n = p * tile_columns, columns = smaller(tile_columns, out - n);
+      zero(sums, filter * K * tile_columns);
       for (Index image = 0; image < images.count; ++image) {
         pack(dy + image * pixels * out + n, out, 1, pixels, columns, panel);
         const float* const corner = padded + image * (height + 2 * margin) * padded_row;

@@ -1,25 +1,28 @@
 // parallel: spreads parts of a kernel over the cores of the arena that it runs in.
 #pragma once
 
-#include <tbb/parallel_for.h>
-#include <tbb/task_arena.h>
-
 #include <cstdint>
 
 namespace model::kernels {
 
+// A function body(begin, end), which must outlive this. No std::function: see vector.h.
+class Body {
+ public:
+  template <class Function>
+  Body(const Function& function)
+      : function_(&function), call_([](const void* of, std::int64_t begin, std::int64_t end) {
+          (*static_cast<const Function*>(of))(begin, end);
+        }) {}
+
+  void operator()(std::int64_t begin, std::int64_t end) const { call_(function_, begin, end); }
+
+ private:
+  const void* function_;
+  void (*call_)(const void* of, std::int64_t begin, std::int64_t end);
+};
+
 // body(begin, end) for all of [0, parts), cut where that pays: a core gets half a million operations at least. While a
 // thread waits for others it takes no foreign work.
-template <class Body>
-void spread(std::int64_t parts, double flop_of_part, const Body& body) {
-  constexpr double worth = 5e5;
-  if (static_cast<double>(parts) * flop_of_part < 2 * worth) return body(std::int64_t{0}, parts);
-  const auto grain = static_cast<std::size_t>(worth / flop_of_part) + 1;
-  tbb::this_task_arena::isolate([&] {
-    tbb::parallel_for(
-        tbb::blocked_range<std::int64_t>(0, parts, grain),
-        [&](const tbb::blocked_range<std::int64_t>& range) { body(range.begin(), range.end()); });
-  });
-}
+void spread(std::int64_t parts, double flop_of_part, Body body);
 
 }  // namespace model::kernels

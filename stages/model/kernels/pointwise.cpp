@@ -2,7 +2,6 @@
 #include "stages/model/kernels/pointwise.h"
 
 #include <cmath>
-#include <numeric>
 
 #include "stages/model/kernels/parallel.h"
 #include "stages/model/kernels/vector.h"
@@ -14,7 +13,7 @@ namespace {
 float inverse_size(const float* x, Index d) {
   Floats squares = all(0);
   for (Index j = 0; j < d; j += lanes) squares += load(x + j) * load(x + j);
-  return 1 / std::sqrt(sum(squares) / static_cast<float>(d) + 1e-6F);
+  return 1 / ::sqrtf(sum(squares) / static_cast<float>(d) + 1e-6F);
 }
 
 void add(float* to, Floats x) { store(to, load(to) + x); }
@@ -203,7 +202,9 @@ constexpr Index groups = 32;
 void forward(const SiluGroupNorm& norm, float* y, float* mean, float* rstd) {
   const Index C = norm.channels, in_group = C / groups, pixels = norm.pixels;
   // So many channels hold whole groups and whole vectors.
-  const Index together = std::lcm(lanes, in_group), parts = C / together;
+  Index together = in_group;
+  while (together % lanes != 0) together += in_group;
+  const Index parts = C / together;
   const auto count = static_cast<float>(pixels * in_group);
   constexpr double flop_of_silu = 30;
   spread(norm.frames * parts, flop_of_silu * static_cast<double>(pixels * together),
@@ -236,7 +237,7 @@ void forward(const SiluGroupNorm& norm, float* y, float* mean, float* rstd) {
                Floats factor = all(0), offset = all(0);
                for (Index i = 0; i < lanes; ++i) {
                  const Index g = (c + i) / in_group;
-                 factor[i] = norm.weight[c + i] / std::sqrt(squares[g] + 1e-5F);
+                 factor[i] = norm.weight[c + i] / ::sqrtf(squares[g] + 1e-5F);
                  offset[i] = norm.bias[c + i] - means[g] * factor[i];
                }
                for (Index p = 0; p < pixels; ++p)
@@ -244,7 +245,7 @@ void forward(const SiluGroupNorm& norm, float* y, float* mean, float* rstd) {
              }
              for (Index g = first / in_group; mean && g < last / in_group; ++g) {
                mean[frame * groups + g] = means[g];
-               rstd[frame * groups + g] = 1 / std::sqrt(squares[g] + 1e-5F);
+               rstd[frame * groups + g] = 1 / ::sqrtf(squares[g] + 1e-5F);
              }
            }
          });

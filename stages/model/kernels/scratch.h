@@ -8,8 +8,8 @@ namespace model::kernels {
 // Who writes into it. No function calls another that wants the same.
 enum class Scratch { scores, score_gradients, keys, values, gradients, along, panels, stem, pass };
 
-// At least `count` floats, aligned to a cache line, with whatever is in them. Each is one piece of
-// memory, which grows and stays until the thread ends; so in the steady state nothing is allocated.
+// At least `count` floats, aligned to a cache line, with whatever is in them. Each is one piece of memory, which grows
+// and stays until the thread ends; so a kernel that comes again with the same sizes allocates nothing.
 float* scratch(Scratch whose, std::int64_t count);
 
 }  // namespace model::kernels

@@ -1,8 +1,17 @@
 // vector: eight floats at a time, in the compiler's own vector types, so that no instruction set is named.
+//
+// Whoever includes this is compiled for AVX2, and calls no inline function or template of others: not oneTBB's, and of
+// the standard library what is C's alone. Of such a function the linker keeps one copy for the whole program; were it
+// the one from here, a processor without AVX2 would die of it anywhere. So here are small ones of our own.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
+
+#if defined(__x86_64__) && !defined(__AVX2__)
+#error "vector.h is for files that kernels/CMakeLists.txt compiles for AVX2"
+#endif
 
 namespace model::kernels {
 
@@ -21,6 +30,18 @@ inline float sum(Floats x) { return ((x[0] + x[4]) + (x[2] + x[6])) + ((x[1] + x
 
 inline Floats larger(Floats a, Floats b) { return a > b ? a : b; }
 inline Floats smaller(Floats a, Floats b) { return a < b ? a : b; }
+inline Index larger(Index a, Index b) { return a > b ? a : b; }
+inline Index smaller(Index a, Index b) { return a < b ? a : b; }
+
+// Both return where the next number goes.
+inline float* zero(float* to, Index count) {
+  std::memset(to, 0, static_cast<std::size_t>(count) * sizeof(float));
+  return to + count;
+}
+inline float* copy(const float* from, Index count, float* to) {
+  std::memcpy(to, from, static_cast<std::size_t>(count) * sizeof(float));
+  return to + count;
+}
 
 inline float largest(Floats x) {
   float most = x[0];
