@@ -16,16 +16,23 @@ void add_schedule(CLI::App& app, Verb& chosen) {
   command->add_option("name", schedule->schedule, "as a denoiser's `schedule`")
       ->required()
       ->check(CLI::IsMember(model::schedules()));
-  command->add_option("--steps", *steps, "from noise to data")
+  command->add_option("--steps", *steps, "from noise to data; custom has its own")
       ->capture_default_str()
       ->check(CLI::Range(1, 1000));
-  command->add_option("--shift", schedule->shift, "above 1 spends more steps near noise")
+  command
+      ->add_option("--shift", schedule->shift,
+                   "of shifted_linear and sd3: above 1 spends more steps near noise")
       ->capture_default_str();
   command->add_option("--spacing", schedule->spacing, "of sd3")
       ->capture_default_str()
       ->check(CLI::IsMember(model::spacings()));
   command->add_option("--terminal", schedule->terminal, "of sd3: the last level above 0; 0: as it comes")
       ->capture_default_str();
+  command->add_option("--rho", schedule->rho, "of karras: above 1 spends more steps near data")
+      ->capture_default_str();
+  command->add_option("--levels", schedule->levels, "of custom: all of them, as 1,0.75,0.4,0")
+      ->delimiter(',')
+      ->allow_extra_args(false);
   command->callback([schedule, steps, &chosen] {
     chosen = [schedule, steps] {
       std::vector<double> levels;

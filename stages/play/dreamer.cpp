@@ -69,8 +69,8 @@ Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph:
             background_of(sizes)};
   const auto levels = model::noise_levels(params, params.steps);
   const bool guides = params.guidance != 1;
-  const Moment moment{params, params.commit == "last_step" ? levels[levels.size() - 2] : params.context_noise,
-                      generators(params.seed, turn), guides, guides && params.guidance_cache == "own"};
+  const Moment moment{
+      params, solve, levels, generators(params.seed, turn), guides, guides && params.guidance_cache == "own"};
 
   std::vector<model::KvCache*> guided, rows;
   for (std::size_t row = 0; row < games.size(); ++row) {
@@ -99,17 +99,18 @@ Patches Dreamer::dream(const DreamParams& params, const Turn& turn, const graph:
     const auto none = v.narrow(0, 0, S), act = v.narrow(0, S, S);
     return none + params.guidance * (act - none);
   };
+  const auto draw = [&] { return noise(moment); };
 
-  auto z = solve(evaluate, noise(moment), levels);
+  auto z = solve(evaluate, draw, levels);
   if (params.commit != "last_step") {
     if (params.quantize) z = from_pixels(to_pixels(z));
     if (!moment.remembers_none) {
       rows = guided;
       action = known(turn.action).to(device_);
     }
-    const auto kept = params.commit == "clean" ? z : renoised(z, moment.level, noise(moment));
+    const auto kept = params.commit == "clean" ? z : renoised(z, params.context_noise, noise(moment));
     const auto x = kept.repeat({static_cast<std::int64_t>(rows.size()) / S, 1, 1});
-    predict(x, moment.level, action, rows, S);
+    predict(x, params.context_noise, action, rows, S);
   }
   // What the last evaluation wrote is still there.
   for (auto* game : games) {
@@ -228,12 +229,15 @@ void Dreamer::rebuild(Game& game, const Moment& moment, std::size_t row) const {
   game.guided.reset();
   if (game.unguided) game.unguided->reset();
   if (game.frames.empty()) return;
+  const auto& params = moment.params;
+  const auto level = params.commit == "last_step" ? evaluated_levels(moment.solve, moment.levels).back()
+                                                  : params.context_noise;
   const auto T = static_cast<std::int64_t>(game.frames.size());
   const auto frames = at::stack(std::vector<at::Tensor>(game.frames.begin(), game.frames.end())).unsqueeze(0);
   auto x = from_pixels(frames);  // [1,T,P,D]
-  if (moment.params.commit != "clean")
-    x = renoised(x, moment.level, torch::randn(x.sizes(), moment.random[row]).to(device_));
-  const auto t = torch::full({1, T}, moment.level, x.options());
+  if (params.commit != "clean")
+    x = renoised(x, level, torch::randn(x.sizes(), moment.random[row]).to(device_));
+  const auto t = torch::full({1, T}, level, x.options());
   const auto action = torch::tensor(std::vector<std::int64_t>(game.actions.begin(), game.actions.end()))
                           .unsqueeze(0)
                           .to(device_);

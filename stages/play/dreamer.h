@@ -1,6 +1,6 @@
 // dreamer: what every denoiser shares: weights, what the network remembers of each game, guidance, commits.
 //
-// A denoiser adds the way from noise to frame. The network sees a player's last n_window-1 frames through a
+// A denoiser adds the way from noise to frame, a solver. The network sees a player's last n_window-1 frames through a
 // cache of keys and values; what the cache keeps of a finished frame is `commit`:
 //
 //   last_step   the last evaluation's input, as the reference does: free, but at few steps still half noise
@@ -28,7 +28,6 @@
 #include <chrono>
 #include <deque>
 #include <filesystem>
-#include <functional>
 #include <future>
 #include <map>
 #include <memory>
@@ -40,6 +39,7 @@
 #include "graph/stage.h"
 #include "stages/model/mmdit.h"
 #include "stages/model/schedule.h"
+#include "stages/play/solvers.h"
 #include "stages/settings.h"
 #include "stages/types.h"
 
@@ -63,12 +63,6 @@ struct DreamParams : model::Schedule {
 /// Used by one thread. Throws graph::Error, std::runtime_error or std::invalid_argument with one clear line.
 class Dreamer {
  public:
-  /// v(z, t) of all players: z [S,P,D], t in [0,1] → [S,P,D]. Each call is an evaluation of the network.
-  using Velocity = std::function<at::Tensor(const at::Tensor& z, double t)>;
-  /// From noise z at levels[0] = 1 to a frame at levels.back() = 0.
-  using Solver =
-      std::function<at::Tensor(const Velocity& v, at::Tensor z, const std::vector<double>& levels)>;
-
   /// Loads the weights.
   void start(const DreamParams& params, const graph::Context& context);
 
@@ -88,7 +82,8 @@ class Dreamer {
   // One frame's choices.
   struct Moment {
     const DreamParams& params;
-    double level;                       // of what is committed
+    const Solver& solve;
+    const std::vector<double>& levels;
     std::vector<at::Generator> random;  // of each row
     bool guides;
     bool remembers_none;  // guides, with a cache of its own
@@ -118,24 +113,46 @@ class Dreamer {
   std::string complaint_;
 };
 
-/// Declares what DreamParams holds.
-template <class Denoiser>
-graph::Stage<Denoiser>& declare_dream_params(graph::Stage<Denoiser>& stage) {
+/// A denoiser without parameters of its own. `solve` is a Solver.
+template <auto solve>
+struct Denoiser {
+  using Params = DreamParams;
+
+  void start(const graph::Context& context) { dreamer.start(params, context); }
+
+  Patches operator()(const Turn& turn, const graph::Context& context) {
+    return dreamer.dream(params, turn, context, solve);
+  }
+
+  Params params;
+  Dreamer dreamer;
+};
+
+/// Declares the ports of a denoiser and what DreamParams holds.
+template <class T>
+graph::Stage<T>& declare_denoiser(graph::Stage<T>& stage) {
   using P = DreamParams;
-  return stage
+  return stage.in("turn", "action [S] of every player, and whose game begins")
+      .out("patches", "x [S,1,P,D] in about [-1,1], action [S,1]")
       .param("checkpoint", &P::checkpoint,
              "a weights file, or a run folder for its newest; or a Python model.pt, for "
              "which a config's `model:` says what it is")
       .param("follow", &P::follow, "take newer weights of the run folder as they come, while playing")
-      .param("steps", &P::steps, "evaluations a frame, from noise to data", graph::between(1, 1000))
+      .param("steps", &P::steps, "from noise to data; the schedule custom has its own",
+             graph::between(1, 1000))
       .live()
       .param("schedule", &P::schedule, "noise levels of the steps; `./run schedule` prints them",
              graph::one_of(model::schedules()))
-      .param("shift", &P::shift, "above 1 spends more steps near noise", graph::between(0.001, 1000))
+      .param("shift", &P::shift, "of shifted_linear and sd3: above 1 spends more steps near noise",
+             graph::between(0.001, 1000))
       .live()
       .param("spacing", &P::spacing, "of the schedule sd3", graph::one_of(model::spacings()))
       .param("terminal", &P::terminal, "of the schedule sd3: its last level above 0; 0: as it comes",
              graph::half_open(0, 1))
+      .param("rho", &P::rho, "of the schedule karras: above 1 spends more steps near data",
+             graph::between(1, 100))
+      .param("levels", &P::levels, "of the schedule custom: all of them, from 1 down to 0",
+             graph::between(0, 1))
       .param("guidance", &P::guidance, "above 1 answers more strongly to the action; 1 costs nothing",
              graph::between(0, 100))
       .live()

@@ -1,34 +1,21 @@
 // euler_denoiser: dreams the next frame of every player, by Euler steps from noise.
 //
-//   z ~ N(0, 1) at t = 1, then the steps of stages/play/euler.h
+//   z ← z + (t_i - t_{i+1}) v(z, t_i)
+//
+// First order; one evaluation a step.
+//
+// Source: Liu et al. 2022 arXiv:2209.03003
 #include "graph/stage.h"
 #include "stages/play/dreamer.h"
-#include "stages/play/euler.h"
-#include "stages/types.h"
+#include "stages/play/solvers.h"
 
 namespace stages {
 namespace {
 
-struct EulerDenoiser {
-  using Params = DreamParams;
-
-  void start(const graph::Context& context) { dreamer.start(params, context); }
-
-  Patches operator()(const Turn& turn, const graph::Context& context) {
-    return dreamer.dream(params, turn, context, euler);
-  }
-
-  Params params;
-  Dreamer dreamer;
-};
-
-const bool registered = [] {
-  graph::Stage<EulerDenoiser> stage("euler_denoiser");
-  stage.summary("dream the next frame by Euler steps from noise")
-      .in("turn", "action [S] of every player, and whose game begins")
-      .out("patches", "x [S,1,P,D] in about [-1,1], action [S,1]");
-  return declare_dream_params(stage).add();
-}();
+const bool registered =
+    declare_denoiser(graph::Stage<Denoiser<euler>>("euler_denoiser")
+                         .summary("dream the next frame by Euler steps from noise; 1 evaluation a step"))
+        .add();
 
 }  // namespace
 }  // namespace stages

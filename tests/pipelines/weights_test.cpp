@@ -41,6 +41,11 @@ TEST(Schedule, PrintsTheLevels) {
   const auto sd3 = run({"schedule", "sd3", "--steps", "4"});
   EXPECT_EQ(sd3.code, 0);
   EXPECT_TRUE(has(sd3.output, "   3   0.008929   0.008929\n   4   0.000000\n")) << sd3.output;
+  const auto custom = run({"schedule", "--levels", "1,0.25,0", "custom"});
+  EXPECT_EQ(custom.code, 0) << custom.output;
+  EXPECT_TRUE(has(custom.output, "   1   0.250000   0.250000\n   2   0.000000\n")) << custom.output;
+  EXPECT_EQ(run({"schedule", "custom"}).code, 2);
+  EXPECT_EQ(run({"schedule", "linear", "--rho", "3"}).code, 2);
   EXPECT_EQ(run({"schedule", "sd4"}).code, 2);
   EXPECT_EQ(run({"schedule", "sd3", "--steps", "0"}).code, 2);
   EXPECT_EQ(run({"schedule", "sd3", "--terminal", "1"}).code, 2);
