@@ -14,7 +14,7 @@
 
 #include "stages/model/flops.h"
 #include "stages/play/dreamer.h"
-#include "stages/play/euler.h"
+#include "stages/play/solvers.h"
 #include "stages/types.h"
 #include "tools/bench_game.h"
 #include "tools/benches.h"
@@ -91,10 +91,10 @@ Parts parts_of_frame(const BenchSetup& setup) {
 
   std::vector<double> all_steps, commits;
   Clock::time_point begin, end;  // of the solver
-  const stages::Dreamer::Solver timed = [&](const stages::Dreamer::Velocity& v, at::Tensor z,
-                                            const std::vector<double>& levels) {
+  const stages::Solver timed = [&](const stages::Velocity& v, const stages::Noise& noise,
+                                   const std::vector<double>& levels) {
     begin = Clock::now();
-    z = stages::euler(v, std::move(z), levels);
+    auto z = stages::euler(v, noise, levels);
     end = Clock::now();
     return z;
   };
