@@ -15,7 +15,7 @@
 #include <string>
 #include <vector>
 
-#include "stages/model/muon.h"
+#include "stages/model/train_state.h"
 #include "stages/pong/renderer.h"
 
 namespace stages {
@@ -85,8 +85,8 @@ struct LevelLoss {
 struct Report {
   std::int64_t step = 0;  // counts from 1
   double loss = 0;
-  double lr_muon = 0, lr_adam = 0;
-  double grad_norm = 0;  // before clipping
+  double lr_muon = 0, lr_adam = 0;  // adamw has the latter alone
+  double grad_norm = 0;             // before clipping
   std::int64_t frames = 0;
   double progress = 0;                 // of the run, 0…1
   std::vector<LevelLoss> val_loss_at;  // on held-out clips; empty where it was not measured

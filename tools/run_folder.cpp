@@ -51,6 +51,10 @@ void compare(const std::string& name, const graph::Value& before, const graph::V
   if (free.contains(name)) return;
   const auto inner = [&](const std::string& key) { return name.empty() ? key : name + "." + key; };
   if (before.is_map() && now.is_map()) {
+    // Another type has other keys, and that it is another says it all.
+    const auto *old_type = before.find("type"), *new_type = now.find("type");
+    if (old_type && new_type && old_type->scalar != new_type->scalar)
+      return compare(inner("type"), *old_type, *new_type, free, problems);
     for (const auto& entry : now.entries) {
       const auto* old = before.find(entry.key);
       if (old) compare(inner(entry.key), *old, entry.value, free, problems);

@@ -7,12 +7,13 @@
 #include <stdexcept>
 #include <string>
 
+#include "stages/model/muon.h"
 #include "stages/model/safetensors.h"
 
 namespace model {
 namespace {
 
-constexpr const char* step_key = "step";
+constexpr const char *step_key = "step", *optimizer_key = "optimizer";
 
 void put(Parameters& all, const std::string& prefix, const std::vector<std::string>& names,
          const std::vector<at::Tensor>& tensors) {
@@ -33,6 +34,7 @@ void save_train_state(const std::filesystem::path& path, const Config& config, c
   file.metadata = std::move(facts);
   file.metadata[config_key] = config.to_json();
   file.metadata[step_key] = std::to_string(state.step);
+  file.metadata[optimizer_key] = state.optimizer;
   write_safetensors(path, file);
 }
 
@@ -51,6 +53,8 @@ TrainStateFile load_train_state(const std::filesystem::path& path) {
   }
   result.state = std::make_shared<TrainState>();
   auto& state = *result.state;
+  const auto optimizer = file.metadata.extract(optimizer_key);
+  state.optimizer = optimizer ? optimizer.mapped() : Muon::name;
   const auto& text = step.mapped();
   const auto [end, code] = std::from_chars(text.data(), text.data() + text.size(), state.step);
   if (code != std::errc{} || end != text.data() + text.size() || state.step < 0)
@@ -72,7 +76,8 @@ TrainStateFile load_train_state(const std::filesystem::path& path) {
       return all.at(name);
     };
     state.first.push_back(moment(of[2]));
-    state.second.push_back(updated_by_muon(name, weight) ? at::Tensor() : moment(of[3]));
+    const bool one_moment = state.optimizer == Muon::name && updated_by_muon(name, weight);
+    state.second.push_back(one_moment ? at::Tensor() : moment(of[3]));
   }
   result.facts = std::move(file.metadata);
   return result;

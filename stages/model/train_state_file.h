@@ -1,15 +1,15 @@
 // train_state_file: all that training continues from, on disk.
 //
 // A safetensors file: weights, their running mean and the optimizer's moments under `weights.`, `ema.`, `first.`
-// and `second.`, the config under the metadata key `model`, the step under `step`. What is read back is what was
-// written, to the last bit.
+// and `second.`, the config under the metadata key `model`, the step under `step`, whose moments they are under
+// `optimizer` (muon's where that is missing). What is read back is what was written, to the last bit.
 #pragma once
 
 #include <filesystem>
 #include <memory>
 
 #include "stages/model/config.h"
-#include "stages/model/muon.h"
+#include "stages/model/train_state.h"
 #include "stages/model/weights_file.h"
 
 namespace model {

@@ -4,7 +4,9 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include "stages/model/adamw.h"
 #include "stages/model/mmdit.h"
+#include "stages/model/muon.h"
 #include "stages/model/safetensors.h"
 #include "tests/folder.h"
 #include "tests/model/golden.h"
@@ -50,6 +52,7 @@ TEST(TrainStateFile, RoundTripIsBitExact) {
     const auto file = model::load_train_state(folder / "s");
     EXPECT_EQ(file.config, small());
     EXPECT_EQ(file.facts, (model::Facts{{"seconds", "12.5"}}));
+    EXPECT_EQ(file.state->optimizer, "muon");
     EXPECT_EQ(file.state->step, 3);
     EXPECT_EQ(file.state->weights.names, state->weights.names);
     EXPECT_TRUE(same(file.state->weights.tensors, state->weights.tensors));
@@ -68,6 +71,20 @@ TEST(TrainStateFile, RefusesWeightsAloneAndMissingMoments) {
   state.second.back() = at::Tensor();
   model::save_train_state(folder / "s", small(), state);
   EXPECT_NE(refusal<std::runtime_error>([&] { model::load_train_state(folder / "s"); }).find("no moments"),
+            std::string::npos);
+}
+
+TEST(TrainStateFile, OfAdamWHasBothMomentsOfEveryParameter) {
+  const Folder folder;
+  auto state = *model::AdamW({}).start(model::Mmdit(small()).initialise(1));
+  model::save_train_state(folder / "s", small(), state);
+  const auto file = model::load_train_state(folder / "s");
+  EXPECT_EQ(file.state->optimizer, "adamw");
+  EXPECT_TRUE(same(file.state->second, state.second));
+  const auto muons = *trained(0);
+  state.second = muons.second;
+  model::save_train_state(folder / "t", small(), state);
+  EXPECT_NE(refusal<std::runtime_error>([&] { model::load_train_state(folder / "t"); }).find("no moments"),
             std::string::npos);
 }
 

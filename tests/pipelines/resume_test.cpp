@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 #include <signal.h>
 
+#include <algorithm>
 #include <fstream>
 #include <nlohmann/json.hpp>
 #include <random>
@@ -106,6 +107,11 @@ TEST(Resume, RefusesWhatCannotChangeOnTheWay) {
       << refused.output;
   EXPECT_NE(refused.output.find("'model.n_blocks' is 2 in this run"), std::string::npos) << refused.output;
   EXPECT_EQ(refused.output.find("stop"), std::string::npos) << refused.output;
+  const auto other = run({folder, "--set", "stepped.type=adamw", "--set", "stop.steps=9"});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_EQ(other.output.rfind("--set stepped.type=adamw: 'stages.stepped.type' is muon in this run", 0), 0u)
+      << other.output;
+  EXPECT_EQ(std::count(other.output.begin(), other.output.end(), '\n'), 1) << other.output;
   const auto allowed = run({folder, "--set", "saved.every=2", "--set", "stop.steps=8"});
   EXPECT_EQ(allowed.code, 0) << allowed.output;
   EXPECT_TRUE(std::filesystem::exists(runs / "t/checkpoints/step-000006.safetensors"));

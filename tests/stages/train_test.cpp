@@ -10,6 +10,7 @@
 #include "stages/model/mmdit.h"
 #include "stages/model/weights_file.h"
 #include "stages/types.h"
+#include "tests/complaint.h"
 #include "tests/harness.h"
 #include "tests/stages/run_stub.h"
 #include "tests/tiny_model.h"
@@ -22,6 +23,8 @@ using stages::Patches;
 using stages::Report;
 using stages::Snapshot;
 using stages::Weights;
+using tests::complaint;
+using tests::expect_in;
 using tests::Harness;
 using tests::RunStub;
 
@@ -80,10 +83,16 @@ TEST(TeacherForcing, ThePastIsNotCountedAsTrained) {
   EXPECT_EQ(network.run<Gradients>(0, taught, weights)->frames, 24);
 }
 
+// A stage, at rates that show in a few steps.
+struct Optimizer {
+  std::string type, params;
+};
+const Optimizer muon{"muon", "{lr_muon: 0.02, lr_adam: 0.01, warmup: 0}"},
+    adamw{"adamw", "{lr: 0.01, warmup: 0}"};
+
 struct Training {
-  Training() {
-    optimizer.start();
-    weights = *Harness("muon", "{}", top, &run).start<Weights>();
+  explicit Training(const Optimizer& of = muon) : optimizer(of.type, of.params, top, &run) {
+    weights = *optimizer.start<Weights>();
     batch = *Harness("logit_normal_noise").run<NoisyPatches>(0, patches(6, 4));
   }
   Gradients gradients(int micro_batch) {
@@ -94,7 +103,7 @@ struct Training {
   }
 
   RunStub run;
-  Harness optimizer{"muon", "{lr_muon: 0.02, lr_adam: 0.01, warmup: 0}", top, &run};
+  Harness optimizer;
   Weights weights;
   NoisyPatches batch;
 };
@@ -165,13 +174,18 @@ TEST(Mmdit, AbandonsTheBatchWhenAskedToStop) {
   EXPECT_FALSE(network.run<Gradients>(0, training.batch, training.weights));
 }
 
-TEST(Muon, StepsLowerTheLossAndNeverWriteWhatWasSent) {
-  Training training;
+class EveryOptimizer : public testing::TestWithParam<Optimizer> {};
+
+INSTANTIATE_TEST_SUITE_P(All, EveryOptimizer, testing::Values(muon, adamw),
+                         [](const auto& each) { return each.param.type; });
+
+TEST_P(EveryOptimizer, StepsLowerTheLossAndNeverWriteWhatWasSent) {
+  Training training(GetParam());
   std::vector<at::Tensor> copies;
   const auto first = training.weights;
   for (const auto& tensor : first.parameters.tensors) copies.push_back(tensor.clone());
   double before = 0, after = 0;
-  for (std::uint64_t step = 0; step < 20; ++step) {
+  for (std::uint64_t step = 0; step < 30; ++step) {
     const auto gradients = training.gradients(6);
     auto [weights, snapshot, report] = training.optimizer.run<Weights, Snapshot, Report>(step, gradients);
     EXPECT_EQ(report->step, static_cast<std::int64_t>(step) + 1);
@@ -199,10 +213,10 @@ TEST(Muon, TheRateRisesAndFallsWithTheRun) {
   EXPECT_NEAR(rate(100), 0, 1e-9);
 }
 
-TEST(Muon, WantsARunThatEnds) {
+TEST_P(EveryOptimizer, WantsARunThatEnds) {
   RunStub run;
   run.length = 0;
-  EXPECT_THROW(Harness("muon", "{}", top, &run).start<Weights>(), graph::Error);
+  EXPECT_THROW(Harness(GetParam().type, "{}", top, &run).start<Weights>(), graph::Error);
 }
 
 TEST(Checkpoint, WritesEverySoManyStepsAndTheLast) {
@@ -228,8 +242,8 @@ TEST(Checkpoint, WritesEverySoManyStepsAndTheLast) {
 
 // A folder that some snapshots were saved into, one a step.
 struct Saving {
-  explicit Saving(const std::string& params)
-      : checkpoint("checkpoint", params, "{model: " + model + "}", &run) {
+  explicit Saving(const std::string& params, const Optimizer& of = muon)
+      : training(of), checkpoint("checkpoint", params, "{model: " + model + "}", &run) {
     checkpoint.start();
   }
   void save(std::optional<double> val_loss = {}) {
@@ -293,17 +307,17 @@ TEST(Checkpoint, TheIndexIsMadeAnewFromTheFolder) {
   EXPECT_TRUE(std::filesystem::exists(folder / "step-000002-mine.safetensors"));
 }
 
-TEST(Muon, GoesOnToTheSameWeightsToTheBit) {
-  Saving saving("{every: 1}");
+TEST_P(EveryOptimizer, GoesOnToTheSameWeightsToTheBit) {
+  Saving saving("{every: 1}", GetParam());
   auto& training = saving.training;
   const auto step = [&](Harness& optimizer, std::uint64_t n) {
     return *std::get<0>(optimizer.run<Weights, Snapshot, Report>(n, training.gradients(6)));
   };
   for (int i = 0; i < 3; ++i) saving.save();
-  training.weights = *Harness("muon", "{}", top, &training.run).start<Weights>();
+  training.weights = *Harness(GetParam().type, "{}", top, &training.run).start<Weights>();
   RunStub& resumed = saving.run;
   resumed.first_number = 3;
-  Harness later("muon", "{lr_muon: 0.02, lr_adam: 0.01, warmup: 0}", top, &resumed);
+  Harness later(GetParam().type, GetParam().params, top, &resumed);
   const auto taken_up = *later.start<Weights>();
   for (std::uint64_t n = 3; n < 6; ++n) {
     const auto never_stopped = step(training.optimizer, n), went_on = step(later, n);
@@ -313,17 +327,27 @@ TEST(Muon, GoesOnToTheSameWeightsToTheBit) {
   EXPECT_FALSE(taken_up.parameters.tensors[0].equal(training.weights.parameters.tensors[0]));
 }
 
-TEST(Muon, StartsFromOldWeightsWithAFreshOptimizer) {
-  Saving saving("{every: 1}");
+TEST_P(EveryOptimizer, DoesNotGoOnFromAnothersState) {
+  const auto& other = GetParam().type == "muon" ? adamw : muon;
+  Saving saving("{every: 1}", other);
+  saving.save();
+  saving.run.first_number = 1;
+  const auto refused =
+      complaint([&] { Harness(GetParam().type, GetParam().params, top, &saving.run).start<Weights>(); });
+  expect_in(refused, "is the state of a run with '" + other.type + "'");
+}
+
+TEST_P(EveryOptimizer, StartsFromOldWeightsWithAFreshOptimizer) {
+  Saving saving("{every: 1}", GetParam());
   saving.save();
   const auto path = saving.run.folder() / "checkpoints" / "step-000001.safetensors";
   const auto old = model::load(path);
   RunStub run;
   const auto params = "{init: " + saving.run.folder().string() + "}";
-  const auto first = *Harness("muon", params, top, &run).start<Weights>();
+  const auto first = *Harness(GetParam().type, params, top, &run).start<Weights>();
   for (std::size_t i = 0; i < old.parameters.size(); ++i)
     EXPECT_TRUE(first.parameters.tensors[i].equal(old.parameters.tensors[i]));
-  EXPECT_THROW(Harness("muon", params,
+  EXPECT_THROW(Harness(GetParam().type, params,
                        "{model: {d_model: 32, n_heads: 4, n_blocks: 2, patch_size: 6, n_window: 4, "
                        "stem: linear}}",
                        &run)
