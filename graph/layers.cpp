@@ -2,7 +2,10 @@
 #include "graph/layers.h"
 
 #include <algorithm>
+#include <string_view>
 #include <utility>
+
+#include "graph/plugin.h"
 
 namespace graph {
 namespace {
@@ -89,7 +92,7 @@ void check_layer(const Value& value) {
 
 void check_config(const Value& value) {
   check_layer(value);
-  for (const auto* key : {"configs", "headless"})
+  for (const auto* key : {"configs", "headless", "plugins"})
     if (const auto* found = value.find(key))
       throw Error(found->place, "'" + std::string(key) +
                                     "' belongs to a pipeline's top level, not into what is laid over it");
@@ -166,6 +169,20 @@ void place_all(Value& value, const Place& place) {
   }
 }
 
+constexpr std::string_view plugins_override = "plugins=";
+
+// Loads the plugins of the last --set that names some, or else the file's. Before anything is laid over, since that
+// may name their stages.
+void take_plugins(Value& merged, const Request& request) {
+  const auto set = std::ranges::find_if(request.overrides.rbegin(), request.overrides.rend(),
+                                        [](const auto& text) { return text.starts_with(plugins_override); });
+  if (set != request.overrides.rend())
+    merged.set("plugins", load_plugins(parse_override(set->substr(plugins_override.size()),
+                                                      Place{"--set " + *set, 0, 0})));
+  else if (const auto* listed = merged.find("plugins"))
+    merged.set("plugins", load_plugins(*listed, request.file.parent_path()));
+}
+
 // "noise.std=0.8" as a layer of its own.
 Value override_layer(const std::string& text, const Value& merged) {
   const Place place{"--set " + text, 0, 0};
@@ -222,6 +239,7 @@ Value parse_override(const std::string& text, const Place& place) {
 Value merge_layers(const Request& request, std::vector<std::string>& notes) {
   auto merged = read_yaml(request.file, request.file.generic_string());
   check_layer(merged);
+  take_plugins(merged, request);
   const auto configs = included(merged, request.file);
   merged.erase("configs");
   Value headless;
@@ -246,7 +264,8 @@ Value merge_layers(const Request& request, std::vector<std::string>& notes) {
     }
   };
   for (const auto& path : request.configs) lay([&] { return read_config(path); });
-  for (const auto& text : request.overrides) lay([&] { return override_layer(text, merged); });
+  for (const auto& text : request.overrides)
+    if (!text.starts_with(plugins_override)) lay([&] { return override_layer(text, merged); });
   if (!problems.empty()) throw Error(std::move(problems));
   if (request.expand) request.expand(merged);
   return merged;

@@ -120,7 +120,7 @@ class Loader {
 
   void read_top(const Value& stages) {
     for (const auto& entry : merged_.entries) {
-      if (entry.key == "stages" || read_.contains(entry.key)) continue;
+      if (entry.key == "stages" || entry.key == "plugins" || read_.contains(entry.key)) continue;
       if (entry.key == "stop") {
         read_stop(entry.value);
       } else if (stages.find(entry.key)) {
@@ -128,7 +128,7 @@ class Loader {
       } else if (is_known_anywhere(entry.key)) {
         problem(entry.place, "no stage of this pipeline reads '" + entry.key + "'; take it out");
       } else {
-        std::vector<std::string> names{"stages", "stop", "configs", "headless"};
+        std::vector<std::string> names{"stages", "stop", "configs", "headless", "plugins"};
         names.insert(names.end(), read_.begin(), read_.end());
         problem(entry.place, "unknown key '" + entry.key + "'" + did_you_mean(entry.key, names));
       }

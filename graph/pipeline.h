@@ -1,7 +1,7 @@
 // pipeline: YAML files and overrides become one checked plan of stages and edges.
 //
 // Precedence: defaults < the pipeline file < its `configs:` < configs given by the caller < overrides.
-// Nothing here starts anything: no hook runs, no file but the YAML is opened.
+// Nothing here starts anything: no hook runs, no file is opened but the YAML and the plugins that it names.
 #pragma once
 
 #include <cstdint>
@@ -57,8 +57,8 @@ struct Pipeline {
 struct Request {
   std::filesystem::path file;
   std::vector<std::filesystem::path> configs;
-  std::vector<std::string> overrides;         // "stage.key=value", "stop.steps=10", "seed=3"
-  bool headless = false;                      // lay the pipeline's `headless:` block over it
+  std::vector<std::string> overrides;  // "stage.key=value", "stop.steps=10", "seed=3", "plugins=[FILE]"
+  bool headless = false;               // lay the pipeline's `headless:` block over it
   std::function<void(Value& merged)> expand;  // turns top-level shorthands of the program into stages
 };
 

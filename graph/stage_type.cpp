@@ -7,6 +7,7 @@
 #include <cctype>
 #include <condition_variable>
 #include <mutex>
+#include <utility>
 
 namespace graph {
 namespace {
@@ -20,6 +21,9 @@ std::map<std::string, Block>& all_blocks() {
   static std::map<std::string, Block> all;
   return all;
 }
+
+// Where registrations go while a plugin is loaded.
+Registrations* arriving = nullptr;
 
 [[noreturn]] void twice(const char* what, const std::string& name) {
   std::fprintf(stderr, "%s '%s' is registered twice\n", what, name.c_str());
@@ -67,15 +71,31 @@ std::size_t StageType::plain_output() const {
 const std::map<std::string, Block>& blocks() { return all_blocks(); }
 
 bool add_stage_type(StageType type) {
+  if (arriving) {
+    arriving->stage_types.push_back(std::move(type));
+    return true;
+  }
   auto name = type.name;
   if (!types().emplace(name, std::move(type)).second) twice("stage type", name);
   return true;
 }
 
 bool add_block(Block block) {
+  if (arriving) {
+    arriving->blocks.push_back(std::move(block));
+    return true;
+  }
   auto name = block.name;
   if (!all_blocks().emplace(name, std::move(block)).second) twice("block", name);
   return true;
+}
+
+Registrations registrations_during(const std::function<void()>& load) {
+  Registrations arrived;
+  arriving = &arrived;
+  load();
+  arriving = nullptr;
+  return arrived;
 }
 
 }  // namespace graph

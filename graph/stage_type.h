@@ -98,4 +98,13 @@ const std::map<std::string, Block>& blocks();
 bool add_stage_type(StageType type);
 bool add_block(Block block);
 
+/// What would be in the registries.
+struct Registrations {
+  std::vector<StageType> stage_types;
+  std::vector<Block> blocks;
+};
+
+/// Runs `load`, which must not throw, and gives what is added meanwhile; it does not get into the registries.
+Registrations registrations_during(const std::function<void()>& load);
+
 }  // namespace graph

@@ -143,9 +143,11 @@ int record(const Options& options) {
   const auto pipeline = load(options, rate_of(stages::pipeline_of(*hello)));
   if (!video) {
     fs::create_directories(options.out);
+    auto served = graph::parse_yaml(stages::pipeline_of(*hello), "the pipeline at the endpoint");
+    served.erase("plugins");  // another process has no say in what code runs here
     stages::write_whole(options.out / "pipeline.yaml",
                         "# The pipeline that dreamed this game; `./run replay` takes it from here.\n" +
-                            stages::pipeline_of(*hello));
+                            graph::to_yaml(served));
   }
   graph::RunOptions run_options;
   run_options.quiet = std::chrono::hours(24);  // to wait for a player is no standstill

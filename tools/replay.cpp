@@ -168,7 +168,8 @@ class Excerpt {
 
   void add(const std::string& name, Value stage) { stages_.set(name, std::move(stage)); }
 
-  // With what these stages read of the top level.
+  // With what these stages read of the top level. So `plugins:` stays behind: whoever dreamed the game has written it,
+  // and what code runs here is for --plugin to say.
   Value whole() const {
     Value pipeline;
     pipeline.kind = Value::Kind::map;
@@ -198,6 +199,7 @@ class Excerpt {
 
 struct Options {
   fs::path recording, out;
+  std::vector<std::string> plugins;
 };
 
 graph::Pipeline pipeline_for(const Options& options, const Game& game, const ScratchFolder& scratch,
@@ -264,6 +266,7 @@ int compare(const Game& recorded, const Game& dreamed, const Turns& turns) {
 }
 
 int replay(const Options& options) {
+  load_plugins(options.plugins);
   const auto& folder = options.recording;
   for (const auto* name : {"frames.npy", "game.json", "turns.rec", "pipeline.yaml"})
     if (!fs::exists(folder / name))
@@ -313,6 +316,7 @@ void add_replay(CLI::App& app, Verb& chosen) {
       ->add_option("--out", options->out,
                    "keep what is dreamed: *.mp4, *.mkv, or else a folder; must not exist")
       ->check(not_empty);
+  add_plugins(*command, options->plugins);
   command->callback([options, &chosen] { chosen = [options] { return replay(*options); }; });
 }
 

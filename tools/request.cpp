@@ -3,6 +3,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "graph/parameter.h"
+#include "graph/plugin.h"
 #include "stages/settings.h"
 #include "tools/taps.h"
 
@@ -21,6 +23,16 @@ void add_overrides(CLI::App& command, graph::Request& request) {
                   "stage.key=value, or block.key=value; wins over all files; may be repeated")
       ->type_name("KEY=VALUE")
       ->allow_extra_args(false);
+}
+
+void add_plugins(CLI::App& command, std::vector<std::string>& plugins) {
+  command.add_option("--plugin", plugins, "a shared object with more stage types; may be repeated")
+      ->type_name("FILE")
+      ->allow_extra_args(false);
+}
+
+void load_plugins(const std::vector<std::string>& plugins) {
+  graph::load_plugins(graph::Codec<std::vector<std::string>>::encode(plugins));
 }
 
 void take_model(const std::filesystem::path& config, graph::Request& request) {

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "graph/stage.h"
+#include "tools/request.h"
 #include "tools/verbs.h"
 
 namespace tools {
@@ -184,7 +185,9 @@ Json schema() {
                      {"required", {"stage"}},
                      {"additionalProperties", false}}}}};
   Json kinds = Json::array();
-  Json top{{"configs", {{"type", "array"}, {"items", {{"type", "string"}}}}},
+  const Json files{{"type", "array"}, {"items", {{"type", "string"}}}};
+  Json top{{"configs", files},
+           {"plugins", files},
            {"headless", {{"type", "object"}}},
            {"taps", list_of({{"edge", true}, {"topic", true}, {"publish", false}, {"encoding", false}})},
            {"inject", list_of({{"input", true}, {"topic", true}, {"endpoint", true}})},
@@ -258,6 +261,7 @@ void add_stages(CLI::App& app, Verb& chosen) {
   struct Options {
     std::string name;
     bool json = false, schema = false;
+    std::vector<std::string> plugins;
   };
   auto options = std::make_shared<Options>();
   auto* name = command->add_option("name", options->name, "the stage type to explain");
@@ -265,8 +269,10 @@ void add_stages(CLI::App& app, Verb& chosen) {
   command->add_flag("--schema", options->schema, "the JSON schema of pipelines and configs, for editors")
       ->excludes(json)
       ->excludes(name);
+  add_plugins(*command, options->plugins);
   command->callback([options, &chosen] {
     chosen = [options] {
+      load_plugins(options->plugins);
       if (options->schema) {
         std::cout << schema().dump(2) << '\n';
         return 0;

@@ -5,6 +5,7 @@
 
 #include <cstring>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
 #include <opencv2/core.hpp>
@@ -35,7 +36,8 @@ class Replay : public testing::Test {
     tests::save_fresh(folder / "w.safetensors");
     server.emplace(std::vector<std::string>{"pipelines/serve.yaml", "--set", "endpoint=" + taps(), "--set",
                                             "control.endpoint=" + control(), "--set", "device=cpu", "--set",
-                                            "denoise.checkpoint=" + (folder / "w.safetensors").string()});
+                                            "denoise.checkpoint=" + (folder / "w.safetensors").string(),
+                                            "--set", "plugins=[" PLUGIN "]"});
     ASSERT_TRUE(server->printed("control: commands at")) << server->output();
   }
 
@@ -99,6 +101,12 @@ TEST_F(Replay, AGameIsRecordedDreamedAgainAndTrainedFrom) {
     EXPECT_FALSE(reader.read(bgr));
   }
 
+  // What code runs here is not for the server to say, nor for what is in the folder.
+  {
+    std::ifstream file(folder / "game/pipeline.yaml");
+    EXPECT_FALSE(has(std::string(std::istreambuf_iterator<char>(file), {}), "plugins"));
+    std::ofstream(folder / "game/pipeline.yaml", std::ios::app) << "plugins: [nowhere.so]\n";
+  }
   const auto again = run({"replay", path("game"), "--out", path("again.mkv")});
   EXPECT_EQ(again.code, 0) << again.output;
   EXPECT_TRUE(has(again.output, std::to_string(N) + " frames dreamed again, the same bit for bit"))
