@@ -12,6 +12,7 @@
 #include <set>
 
 #include "stages/whole_file.h"
+#include "stages/wire/message.h"
 #include "stages/wire/subscription.h"
 #include "tools/out.h"
 #include "tools/request.h"
@@ -36,7 +37,7 @@ std::string edge_of(const stages::Hello& hello, const std::string& topic, const 
   std::vector<std::string> topics;
   for (const auto& tap : hello.taps) {
     if (tap.topic == topic) return tap.edge;
-    topics.push_back(tap.topic);
+    topics.push_back(stages::plain(tap.topic));
   }
   throw graph::Error(endpoint + " has no tap '" + topic + "', which a recording is made of (it has " +
                      graph::join(topics) + "); add {edge: …, topic: " + topic +
@@ -103,7 +104,8 @@ std::set<std::string> changes_since(const std::string& text, stages::Subscriptio
       for (const auto& parameter : stage.value.entries) {
         const auto* old_stage = before.find(stage.key);
         const auto* old = old_stage ? old_stage->find(parameter.key) : nullptr;
-        if (old && old->scalar != parameter.value.scalar) changed.insert(stage.key + "." + parameter.key);
+        if (old && old->scalar != parameter.value.scalar)
+          changed.insert(stages::plain(stage.key + "." + parameter.key));
       }
   }
   return changed;

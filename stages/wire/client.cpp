@@ -1,6 +1,7 @@
 // client: a socket of its own, and answers matched by id.
 #include "stages/wire/client.h"
 
+#include <cerrno>
 #include <msgpack.hpp>
 #include <stdexcept>
 #include <zmq.hpp>
@@ -55,7 +56,12 @@ Json Client::ask(Json command, std::chrono::milliseconds patience) {
                                                    deadline - std::chrono::steady_clock::now())) {
     socket.set(zmq::sockopt::rcvtimeo, static_cast<int>(left.count()));
     zmq::message_t message;
-    if (!socket.recv(message)) break;
+    try {
+      if (!socket.recv(message)) break;
+    } catch (const zmq::error_t& error) {
+      if (error.num() != EINTR) throw;
+      continue;  // a signal, which is for others to act on
+    }
     const auto* data = message.data<std::uint8_t>();
     try {
       // That reader goes as deep as the bytes do; this one says how deep that may be.

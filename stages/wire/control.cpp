@@ -103,6 +103,7 @@ struct Control {
     }
 
     ~Desk() {
+      claims.clear();  // so that nobody joins, and nothing is said, after this
       for (const auto& member : sessions.members()) server->tell(member.peer, "end", {});
     }
     Desk(const Desk&) = delete;

@@ -167,9 +167,8 @@ std::string to_connect(const std::string& endpoint) {
   check_form(endpoint);
   const auto file = file_of(endpoint);
   if (!file) return endpoint;
-  std::error_code code;
-  if (is_named(endpoint) && fs::exists(file->parent_path(), code))
-    check_folder(endpoint, file->parent_path());
+  // Where nobody is yet, somebody else could make the folder while we wait.
+  if (is_named(endpoint)) make_folder(endpoint, file->parent_path());
   return std::string(ipc) + file->string();
 }
 

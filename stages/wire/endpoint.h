@@ -36,7 +36,8 @@ std::string to_bind(const std::string& endpoint, bool has_keys);
 /// Of a bound ipc socket: nobody else may open it. Throws graph::Error.
 void make_private(const std::string& address);
 
-/// What ZeroMQ is to connect to. Throws graph::Error when it is no endpoint.
+/// What ZeroMQ is to connect to, after making the folder of ipc://NAME where it is missing. Throws graph::Error when
+/// strangers could be there, or when it is no endpoint.
 std::string to_connect(const std::string& endpoint);
 
 /// Sets the keys of a socket before it binds or connects. Throws graph::Error with the file's name.

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <spdlog/spdlog.h>
 #include <sys/eventfd.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <array>
@@ -126,11 +127,11 @@ std::string Loop::bind(zmq::socket_t& socket, const std::string& endpoint, const
   } else if (!keys.clients.empty()) {
     throw graph::Error("'clients' needs 'key', the server's own secret key");
   }
-  try {
-    socket.bind(address);
-  } catch (const zmq::error_t& error) {
-    throw graph::Error("endpoint '" + endpoint + "': " + error.what());
-  }
+  // An ipc socket is its owner's alone before make_private(), too.
+  const auto before = ::umask(S_IRWXG | S_IRWXO);
+  const int failed = zmq_bind(socket.handle(), address.c_str());
+  ::umask(before);
+  if (failed) throw graph::Error("endpoint '" + endpoint + "': " + zmq_strerror(zmq_errno()));
   make_private(address);
   return socket.get(zmq::sockopt::last_endpoint);
 }

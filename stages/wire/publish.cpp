@@ -8,13 +8,12 @@
 
 #include <functional>
 #include <map>
-#include <opencv2/imgcodecs.hpp>
 #include <set>
 
 #include "graph/stage.h"
-#include "stages/play/image.h"
 #include "stages/types.h"
 #include "stages/wire/message.h"
+#include "stages/wire/picture.h"
 #include "stages/wire/publisher.h"
 
 namespace stages {
@@ -39,9 +38,11 @@ struct Publish {
   }
 
   void operator()(const graph::Any& message, const graph::Context& context) {
+    const auto* frame = message.get<Frame>();
+    if (!frame) seqs.try_emplace(params.topic);  // what was lost before the first counts, too
     const auto lost = newly_lost(context);
     for (auto& [topic, seq] : seqs) seq += lost;
-    if (const auto* frame = message.get<Frame>()) return send_views(*frame);
+    if (frame) return send_views(*frame);
     send(params.topic, [&] { return message; });
   }
 
@@ -80,7 +81,7 @@ struct Publish {
       message.noun = pack(noun);
       if (params.encoding != "raw") {
         message.encoding = params.encoding;
-        message.noun.payload = compressed(noun.as<View>().pixels);
+        message.noun.payload = to_picture(noun.as<View>().pixels, params.encoding);
       }
       publisher->send(encode(message));
     } catch (const graph::Error& error) {
@@ -93,13 +94,6 @@ struct Publish {
     WireMessage message{.topic = topic, .run_id = run_id(), .seq = seqs.at(topic), .t_ns = unix_ns()};
     message.noun = pack(graph::Any::of(End{}));
     publisher->send(encode(message));
-  }
-
-  std::string compressed(const at::Tensor& pixels) const {
-    const auto image = to_image({pixels.unsqueeze(0), {}, {}, 0}, 1);
-    std::vector<unsigned char> bytes;
-    cv::imencode(params.encoding == "png" ? ".png" : ".jpg", image, bytes);
-    return {bytes.begin(), bytes.end()};
   }
 
   // What the edge dropped since the last message.

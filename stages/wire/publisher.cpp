@@ -39,7 +39,7 @@ class XPublisher final : public Publisher, Served {
   // ZeroMQ filters by prefix, so a reader's prefix may be shorter than the topic, or go on into what follows it.
   bool is_heard(std::string_view topic) const override {
     const std::lock_guard lock(mutex_);
-    if (wanted_.size() >= most_prefixes) return true;  // some are not in it
+    if (forgot_) return true;
     return std::ranges::any_of(wanted_, [&](const std::string& prefix) {
       const auto shared = std::min(prefix.size(), topic.size());
       return topic.substr(0, shared) == std::string_view(prefix).substr(0, shared) &&
@@ -68,15 +68,20 @@ class XPublisher final : public Publisher, Served {
  private:
   zmq::socket_t& socket() override { return socket_; }
 
-  // 1 and the prefix when somebody begins to want it, 0 and the prefix when the last one does not any more.
+  // 1 and the prefix when somebody begins to want it, 0 and the prefix when the last one does not any more. But what a
+  // reader cancels that it never asked for is passed on as well, even where others still want it. So only a 0 that comes
+  // of a connection's end counts: it has no sender.
   void received(std::vector<zmq::message_t> frames) override {
     const auto text = frames[0].to_string_view();
     if (text.empty() || text.size() > longest_prefix) return;
-    const auto prefix = text.substr(1);
+    const std::string prefix(text.substr(1));
     const std::lock_guard lock(mutex_);
-    if (text[0] == 1 && wanted_.size() < most_prefixes) wanted_.emplace(prefix);
-    if (text[0] == 0) wanted_.erase(std::string(prefix));
-    hello_due_ |= text[0] == 1 && wants_hello(prefix);
+    if (text[0] == 1) {
+      if (wanted_.size() < most_prefixes) wanted_.insert(prefix);
+      forgot_ |= !wanted_.contains(prefix);
+      hello_due_ |= wants_hello(prefix);
+    }
+    if (text[0] == 0 && !zmq_msg_gets(frames[0].handle(), "Peer-Address")) wanted_.erase(prefix);
   }
 
   static bool wants_hello(std::string_view prefix) {
@@ -85,7 +90,7 @@ class XPublisher final : public Publisher, Served {
 
   void tick() override {
     const std::lock_guard lock(mutex_);
-    if (std::ranges::any_of(wanted_, wants_hello)) hello_due_ |= pipeline_now() != told_;
+    if (forgot_ || std::ranges::any_of(wanted_, wants_hello)) hello_due_ |= pipeline_now() != told_;
   }
 
   void flush() override {
@@ -123,6 +128,7 @@ class XPublisher final : public Publisher, Served {
   mutable std::mutex mutex_;
   std::deque<std::string> waiting_;
   std::set<std::string> wanted_;  // prefixes of messages
+  bool forgot_ = false;           // some that did not fit into it
   std::size_t waiting_bytes_ = 0;
   Hello hello_;
   std::function<std::string()> pipeline_;

@@ -16,7 +16,8 @@ namespace stages {
 class Publisher {
  public:
   virtual ~Publisher() = default;
-  /// Whether somebody wants messages of this topic: if not, there is no use in making one.
+  /// Whether somebody may want messages of this topic: if not, there is no use in making one. Who has wanted them counts
+  /// until its connection ends.
   virtual bool is_heard(std::string_view topic) const = 0;
   /// Sends bytes that begin with their topic. Never waits.
   virtual void send(std::string message) = 0;

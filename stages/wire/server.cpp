@@ -18,6 +18,7 @@ namespace stages {
 namespace {
 
 constexpr std::int64_t version = 1;
+constexpr std::size_t longest_error = 500;
 
 // A flat map; what nests a little is read, so that it can be refused by its id.
 const msgpack::unpack_limit limits(/*array*/ 16, /*map*/ 16, /*str*/ largest_command, /*bin*/ largest_message,
@@ -228,7 +229,9 @@ class Router final : public Server, Served {
       const auto ok = handler->second(peer, *id, arguments);
       return packed(id, "ok", [&](Answer& answer) { answer.write(ok.data(), ok.size()); });
     } catch (const graph::Error& error) {
-      return packed(id, "error", [&](Answer& answer) { msgpack::pack(answer, plain(error.what())); });
+      // It may repeat what the command says.
+      const auto text = plain(std::string(error.what()).substr(0, longest_error));
+      return packed(id, "error", [&](Answer& answer) { msgpack::pack(answer, text); });
     } catch (const std::exception&) {  // memory, above all
       return packed(id, "error", [](Answer& answer) { msgpack::pack(answer, "this cannot be done here"); });
     }

@@ -11,7 +11,7 @@
 namespace stages {
 namespace {
 
-constexpr std::ptrdiff_t most_waiting = 64;  // of one player
+constexpr std::ptrdiff_t most_waiting = 64;  // of one player, and of those who have left
 
 }  // namespace
 
@@ -20,6 +20,10 @@ std::int64_t Sessions::join(const Server::Peer& peer, std::optional<std::int64_t
   if (static_cast<std::int64_t>(sessions_.size()) >= limits_.max_players)
     throw graph::Error(
         fmt::format("full: {} players are in, which is all that max_players allows", sessions_.size()));
+  // The bound of each player does not hold those who come and go.
+  if (std::ranges::count(waiting_, Action::Kind::leave, &Action::kind) >= most_waiting)
+    throw graph::Error(
+        fmt::format("too fast: {} players who have left wait for the next tick already", most_waiting));
   sessions_[++last_] = {peer, Clock::now()};
   push({.kind = Action::Kind::restart, .session = last_, .game = game.value_or(-1)});
   return last_;

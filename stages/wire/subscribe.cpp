@@ -6,13 +6,12 @@
 #include <spdlog/spdlog.h>
 #include <torch/types.h>
 
-#include <opencv2/imgcodecs.hpp>
-#include <opencv2/imgproc.hpp>
 #include <optional>
 
 #include "graph/stage.h"
 #include "stages/types.h"
 #include "stages/wire/message.h"
+#include "stages/wire/picture.h"
 #include "stages/wire/subscription.h"
 
 namespace stages {
@@ -74,7 +73,8 @@ struct Subscribe {
 
   graph::Any take() {
     auto message = *std::exchange(next, {});
-    if (message.encoding != "raw") message.noun.payload = uncompressed(message);
+    if (message.encoding != "raw")
+      message.noun.payload = from_picture(message.noun.payload, message.encoding);
     const auto body = unpack(message.noun.type, message.noun.fields, message.noun.payload);
     const auto* view = body.get<View>();
     if (!view) return body;
@@ -85,20 +85,6 @@ struct Subscribe {
                                 torch::full({1}, view->action, torch::kLong),
                                 {{view->session, view->act, view->arrived_ns}},
                                 view->number});
-  }
-
-  static std::string uncompressed(const WireMessage& message) {
-    graph::require(message.encoding == "png" || message.encoding == "jpeg",
-                   "an encoding that is not known here");
-    cv::Mat image, rgb;
-    try {
-      const auto& payload = message.noun.payload;
-      image = cv::imdecode(std::vector<unsigned char>(payload.begin(), payload.end()), cv::IMREAD_COLOR);
-    } catch (const cv::Exception&) {
-    }
-    graph::require(!image.empty(), "a picture that cannot be read");
-    cv::cvtColor(image, rgb, cv::COLOR_BGR2RGB);
-    return {reinterpret_cast<const char*>(rgb.data), rgb.total() * rgb.elemSize()};
   }
 
   static constexpr std::uint64_t most_missing = 10'000'000;

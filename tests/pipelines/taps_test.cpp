@@ -218,6 +218,10 @@ TEST_F(Taps, WhatIsNoPipelineIsFoundOutWithALine) {
              {"garbage", "nested", "liar", "number", "nothing", "error", "oversized", "events", "silent"});
   each_fails("tap", "taps", "", {"garbage", "version", "nested", "oversized", "type", "fields", "silent"});
   each_fails("tap", "taps", "frames", {"garbage", "version", "cut", "nested", "oversized"});
+  Process recorder({"record", "ipc://" + (folder / "taps.escapes").string(), (folder / "game").string()});
+  EXPECT_EQ(recorder.wait(30s), 2) << recorder.output();
+  EXPECT_TRUE(has(recorder.output(), "has no tap 'frames'")) << recorder.output();
+  EXPECT_FALSE(has(recorder.output(), "\33")) << recorder.output();
   std::ofstream(folder / "end") << "now";
   const auto ended = impostor.get();
   EXPECT_EQ(ended.code, 0) << ended.output;

@@ -1,5 +1,6 @@
 // wire_test: endpoints, messages, taps, commands and keys, in one process.
 #include <gtest/gtest.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <torch/types.h>
@@ -13,6 +14,7 @@
 #include "graph/engine.h"
 #include "stages/wire/client.h"
 #include "stages/wire/message.h"
+#include "stages/wire/picture.h"
 #include "stages/wire/publisher.h"
 #include "stages/wire/sessions.h"
 #include "stages/wire/subscription.h"
@@ -92,6 +94,41 @@ TEST(Message, OfAnotherVersionOrFormIsRefused) {
             "");
 }
 
+// --- pictures --------------------------------------------------------------------------------------------------
+
+TEST(Picture, ComesBackWithOneColourOrThree) {
+  for (const int C : {1, 3}) {
+    const auto pixels = torch::arange(4 * 6 * C, torch::kByte).reshape({4, 6, C});
+    const std::string bytes(pixels.data_ptr<std::uint8_t>(), pixels.data_ptr<std::uint8_t>() + 4 * 6 * C);
+    EXPECT_EQ(stages::from_picture(stages::to_picture(pixels, "png"), "png"), bytes);
+    EXPECT_EQ(stages::from_picture(stages::to_picture(pixels, "jpeg"), "jpeg").size(), bytes.size());
+  }
+  expect_in(complaint([] {
+              stages::to_picture(torch::zeros({1, 70'000, 3}, torch::kByte), "jpeg");
+            }),
+            "do not fit into a picture");
+}
+
+TEST(Picture, IsRefusedByWhatItSaysOfItsSize) {
+  const auto why = [](const std::string& file, const std::string& encoding) {
+    return complaint([&] { stages::from_picture(file, encoding); });
+  };
+  // 30,000 x 30,000
+  const std::string png("\x89PNG\r\n\x1a\n\0\0\0\rIHDR\0\0\x75\x30\0\0\x75\x30\x08\2\0\0\0", 29);
+  const std::string frame("\xff\xc0\0\x11\x08\x75\x30\x75\x30\3", 10),
+      small("\xff\xc0\0\x11\x08\0\1\0\1\3", 10);
+  expect_in(why(png, "png"), "more pixels than a message may have");
+  expect_in(why("\xff\xd8" + frame, "jpeg"), "more pixels than a message may have");
+  // Behind a segment of four bytes; and where another reader would see a smaller one first.
+  expect_in(why("\xff\xd8" + std::string("\xff\xe0\0\4ab", 6) + frame, "jpeg"), "more pixels");
+  expect_in(why("\xff\xd8" + std::string("\xff\1\0\2", 4) + small + frame, "jpeg"), "cannot be read");
+  for (const std::string& other :
+       {std::string(), png.substr(0, 20), std::string("BM6"), std::string("\xff\xd8", 2)})
+    for (const auto* encoding : {"png", "jpeg"}) expect_in(why(other, encoding), "cannot be read");
+  expect_in(why(png, "jpeg"), "cannot be read");
+  expect_in(why(png, "webp"), "not known here");
+}
+
 // --- endpoints -------------------------------------------------------------------------------------------------
 
 class Wire : public testing::Test {
@@ -141,9 +178,13 @@ TEST_F(Wire, ANameLiesInAPrivateFolder) {
   const auto* old = getenv("XDG_RUNTIME_DIR");
   const std::string before = old ? old : "";
   setenv("XDG_RUNTIME_DIR", run.folder().c_str(), 1);
-  EXPECT_EQ(stages::to_bind("ipc://game", false), "ipc://" + (run.folder() / "worldline/game").string());
-  EXPECT_EQ(fs::status(run.folder() / "worldline").permissions(), fs::perms::owner_all);
+  // Who comes first makes the folder, so that nobody else can while it waits.
   EXPECT_EQ(stages::to_connect("ipc://game"), "ipc://" + (run.folder() / "worldline/game").string());
+  EXPECT_EQ(fs::status(run.folder() / "worldline").permissions(), fs::perms::owner_all);
+  EXPECT_EQ(stages::to_bind("ipc://game", false), "ipc://" + (run.folder() / "worldline/game").string());
+  fs::remove(run.folder() / "worldline");
+  stages::to_bind("ipc://game", false);
+  EXPECT_EQ(fs::status(run.folder() / "worldline").permissions(), fs::perms::owner_all);
   if (old)
     setenv("XDG_RUNTIME_DIR", before.c_str(), 1);
   else
@@ -216,6 +257,70 @@ TEST_F(Taps, MakeNothingThatNobodyHears) {
   wait_for("frames");
   EXPECT_FALSE(at->is_heard("frames/0"));
   EXPECT_FALSE(at->is_heard("frame"));
+}
+
+TEST_F(Taps, AreHeardThoughOthersCancelWhatTheyNeverAskedFor) {
+  const auto reader = stages::subscribe_to(endpoint(), {"frames"}, {});
+  const auto at = stages::publish_at(endpoint(), {});
+  wait_for("frames");
+  zmq::context_t context;
+  zmq::socket_t other(context, zmq::socket_type::sub);
+  other.set(zmq::sockopt::linger, 0);
+  other.set(zmq::sockopt::sndhwm, 1);  // of two prefixes, the second is never sent
+  other.set(zmq::sockopt::subscribe, "a");
+  other.set(zmq::sockopt::subscribe, "frames");
+  other.connect(endpoint());
+  wait_for("a");
+  zmq::message_t nothing;
+  EXPECT_FALSE(other.recv(nothing, zmq::recv_flags::dontwait));
+  other.set(zmq::sockopt::unsubscribe, "frames");
+  // What comes after it, as often as it takes until there is room for it.
+  for (int i = 0; i < 500 && !at->is_heard("b"); ++i) {
+    std::this_thread::sleep_for(10ms);
+    EXPECT_FALSE(other.recv(nothing, zmq::recv_flags::dontwait));
+    other.set(zmq::sockopt::subscribe, "b");
+  }
+  ASSERT_TRUE(at->is_heard("b"));
+  EXPECT_TRUE(at->is_heard("frames"));
+  other.close();
+  wait_for("b", false);
+  EXPECT_TRUE(at->is_heard("frames"));
+}
+
+TEST_F(Taps, AreHeardHoweverMuchOthersAskFor) {
+  const auto at = stages::publish_at(endpoint(), {});
+  zmq::context_t context;
+  zmq::socket_t greedy(context, zmq::socket_type::sub);
+  greedy.set(zmq::sockopt::linger, 0);
+  greedy.set(zmq::sockopt::sndhwm, 0);
+  for (int i = 0; i < 5000; ++i) greedy.set(zmq::sockopt::subscribe, "x" + std::to_string(i));
+  greedy.connect(endpoint());
+  wait_for("frames");
+  const auto reader = stages::subscribe_to(endpoint(), {"frames"}, {});
+  std::optional<std::string> came;
+  for (int i = 0; i < 100 && !came; ++i) {
+    at->send(std::string("frames\0\1", 8));
+    came = reader->next({}, 50ms);
+  }
+  EXPECT_TRUE(came);
+  greedy.close();
+  // Until it is gone.
+  for (int i = 0; i < 50; ++i) {
+    std::this_thread::sleep_for(10ms);
+    ASSERT_TRUE(at->is_heard("frames")) << i;
+  }
+}
+
+TEST_F(Taps, WhatWasLostBeforeTheFirstIsAGapToo) {
+  auto tap = publisher();
+  tap.start();
+  const auto reader = stages::subscribe_to(endpoint(), {"frames"}, {});
+  wait_for("frames");
+  run.edges[0].counts.dropped = 2;
+  tap.run<>(2, stages::Tick{1});
+  const auto bytes = reader->next({}, 5s);
+  ASSERT_TRUE(bytes);
+  EXPECT_EQ(stages::decode(*bytes).seq, 2u);
 }
 
 TEST_F(Taps, WhatWasLostIsCountedAndFiltered) {
@@ -438,6 +543,8 @@ TEST_F(Commands, ThatAskForWhatIsNotThereAreRefused) {
   expect_in(refused(mine, {{"do", "act"}, {"session", 0}, {"action", 2}}), "not this connection's");
   expect_in(refused(mine, {{"do", "act"}, {"session", session}, {"action", 4}}), "expected 1 to 3");
   expect_in(refused(mine, {{"do", "act"}, {"session", session}, {"action", "left"}}), "unknown action");
+  const std::string longest(60'000, 'x');
+  EXPECT_LE(refused(mine, {{"do", "act"}, {"session", session}, {"action", longest}}).size(), 500u);
   expect_in(refused(mine, {{"do", "act"}, {"session", session}}), "'action' is missing");
   expect_in(refused(mine, {{"do", "leave"}, {"session", session}, {"now", true}}), "does not know: 'now'");
   expect_in(refused(mine, {{"do", "fly"}}), "nothing here answers 'fly'");
@@ -467,6 +574,34 @@ TEST_F(Commands, OfOnePlayerDoNotFillTheQueue) {
   EXPECT_LT(taken, 70);
   Client other(endpoint(), {});
   other.ask({{"do", "join"}});
+}
+
+TEST_F(Commands, AreWaitedForThroughSignals) {
+  struct sigaction nothing {
+  }, before{};
+  nothing.sa_handler = [](int) {};
+  ASSERT_EQ(sigaction(SIGUSR1, &nothing, &before), 0);
+  {
+    Client client(endpoint("nobody"), {});
+    const auto signals = std::async(std::launch::async, [waiting = pthread_self()] {
+      for (int i = 0; i < 5; ++i) {
+        std::this_thread::sleep_for(20ms);
+        pthread_kill(waiting, SIGUSR1);
+      }
+    });
+    expect_in(complaint([&] { client.ask({{"do", "status"}}, 300ms); }), "no answer");
+  }
+  sigaction(SIGUSR1, &before, nullptr);
+}
+
+TEST(Sessions, OfThoseWhoComeAndGoDoNotFillTheQueue) {
+  stages::Sessions sessions(stages::SessionLimits{});
+  const stages::Server::Peer peer{"a"};
+  std::string refusal;
+  for (int i = 0; i < 1000 && refusal.empty(); ++i)
+    refusal = complaint([&] { sessions.leave(peer, sessions.join(peer, {})); });
+  expect_in(refusal, "too fast");
+  EXPECT_LT(sessions.waiting(), 100u);
 }
 
 TEST(Sessions, ThatAreSilentLeave) {

@@ -379,26 +379,34 @@ def greeting(kind):
     return b"\xff" + bytes(8) + b"\x7f\3\0" + b"NULL".ljust(52, b"\0") + bytes([4, len(ready)]) + ready
 
 
-def junk_bytes(endpoint, rand):
-    """Connections that are no ZeroMQ, or up to some point only."""
-    kind, _, place = wire.address(endpoint).partition("://")
+def junk_bytes(endpoint, kind, frames, rand):
+    """Connections that are no ZeroMQ, or up to some point only, to a socket that speaks with those of `kind`."""
+    place_kind, _, place = wire.address(endpoint).partition("://")
     host, _, port = place.rpartition(":")
-    family, place = (socket.AF_UNIX, place) if kind == "ipc" else (socket.AF_INET, (host, int(port)))
+    family, place = (socket.AF_UNIX, place) if place_kind == "ipc" else (socket.AF_INET, (host, int(port)))
     hello = greeting(rand.choice((b"DEALER", b"SUB", b"PUSH", b"", b"\xff" * 20)))
-    # Frames that announce exabytes and 4 GB, a command cut off, one without a name, flags that are none.
-    frames = (b"\2" + b"\xff" * 8, b"\2\0\0\0\1\0\0\0\0", b"\4\xff\5PING", b"\4\0", b"\xf8\1x")
-    for data in (
-        b"",
-        b"GET / HTTP/1.0\r\n\r\n",
-        rand.randbytes(2000),
-        hello[: rand.randrange(len(hello))],
-        *(hello + frame + rand.randbytes(rand.randrange(1000)) for frame in frames),
+    # Behind a whole handshake: frames that announce exabytes and 4 GB, a command cut off, one without a name, flags
+    # that are none.
+    frames += [b"\2" + b"\xff" * 8, b"\2\0\0\0\1\0\0\0\0", b"\4\xff\5PING", b"\4\0", b"\xf8\1x"]
+    for opening, data in (
+        (b"", b""),
+        (b"", b"GET / HTTP/1.0\r\n\r\n"),
+        (b"", rand.randbytes(2000)),
+        (b"", hello[: rand.randrange(len(hello))]),
+        *((greeting(kind), frame + rand.randbytes(rand.randrange(1000))) for frame in frames),
     ):
         with socket.socket(family) as plain:
             plain.settimeout(0.5)
             plain.connect(place)
             try:
+                plain.sendall(opening)
+                heard = b""
+                while opening and b"READY" not in heard:
+                    part = plain.recv(500)
+                    need(part, "no handshake, but the end after", heard)
+                    heard += part
                 plain.sendall(data)
+                plain.settimeout(0.05)
                 plain.recv(64)
             except (ConnectionError, TimeoutError):
                 # To hang up on this, or to wait for more, is right.
@@ -457,8 +465,10 @@ def main():
             for each in others:
                 each.close()
             others = junk_subscriptions(options.taps, rand)
-            junk_bytes(options.taps, rand)
-            junk_bytes(options.control, rand)
+            # What others asked for is cancelled, too.
+            cancelled = [b"\0", b"\0" + player.topic.encode() + b"\0"]
+            junk_bytes(options.taps, b"SUB", [bytes([0, len(each)]) + each for each in cancelled], rand)
+            junk_bytes(options.control, b"DEALER", [], rand)
 
     after = own.command(do="status")
     for name in ("run_id", "sessions", "max_players", "parameters"):

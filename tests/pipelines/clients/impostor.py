@@ -28,6 +28,8 @@ TAPS = {
     "oversized": bytes(65 << 20),
     "type": header(type="Tick", fields={"skipped": 1}),
     "fields": header(type="Hello", fields={"taps": 5, "pipeline": [[]]}),
+    "escapes": header(type="Hello", fields={"taps": [{"topic": "\33[2J", "edge": "a"}],
+                                            "pipeline": {"dtype": "uint8", "shape": [0]}}),
     "silent": None,
 }
 
