@@ -289,7 +289,7 @@ at::Tensor Mmdit::forward(const Parameters& weights, const at::Tensor& x, const 
   if (past != 0 && (past < 0 || frames != 2 * past))
     throw std::invalid_argument("mmdit: the clip has " + std::to_string(frames) +
                                 " frames, expected twice its past of " + std::to_string(past));
-  if (past != 0 && (config_.bidirectional || config_.rope_type == "learn"))
+  if (past != 0 && !takes_past())
     throw std::invalid_argument(
         "mmdit: a past beside the clip, expected a causal network with rope_type: rope or vid");
   const NetworkWeights w = bind(config_, weights);
@@ -304,6 +304,8 @@ at::Tensor Mmdit::forward(const Parameters& weights, const at::Tensor& x, const 
   };
   return run(config_, ops, w, tables.noise_levels, turn, x, t, action, past, attention);
 }
+
+bool Mmdit::takes_past() const { return !config_.bidirectional && config_.rope_type != "learn"; }
 
 struct Mmdit::Packed {
   NetworkWeights w;

@@ -52,10 +52,12 @@ class Mmdit {
   //
   // With a past, T = 2·past: frames 0 … past−1 are given, as play remembers them, and are not predicted; frame past+i
   // stands at the time of frame i, and sees itself and the given frames before i, but none of its fellows. So the
-  // prediction is [B,past,P,D]. Source: teacher forcing as in arXiv:2412.07720 (ACDiT), figure 3. Not with learned
-  // positions, and not for a bidirectional network.
+  // prediction is [B,past,P,D]. Only for a network that takes_past(). Source: Hu et al. 2024 arXiv:2412.07720
   at::Tensor forward(const Parameters& weights, const at::Tensor& x, const at::Tensor& t,
                      const at::Tensor& action, std::int64_t past = 0) const;
+
+  // Whether clips may have a past beside them: not with learned positions, nor where frames see later ones.
+  bool takes_past() const;
 
   // Weights as playing wants them: what does not depend on frames is done once. To be used with this network.
   struct Packed;

@@ -4,7 +4,8 @@
 //
 //   x_t = (1 - t) x0 + t z        with the same noise z every time, so that two steps differ by their weights alone,
 //
-// and the network predicts as in training, with every action given. The mean over the levels ranks checkpoints.
+// and the network predicts it as in play, with every action given, behind the clip's own frames at the level `past`
+// (a network that cannot be given them sees the frames before at the level t too). The mean over the levels ranks checkpoints.
 // The weights are the running mean where there is one. Training goes on while it measures, as far as the steps
 // that may be in flight, and shares the cores with it. Sums are made in a fixed order, so the figures are the
 // same to the bit on any number of cores. A measurement that an interrupt finds under way is given up, and a
@@ -36,6 +37,7 @@ constexpr std::array levels{1.0, 0.75, 0.5, 0.25, 0.1, 0.0};
 struct Validate {
   struct Params {
     std::int64_t every = 500, micro_batch = 4;
+    double past = 0.1;
     std::uint64_t seed = 0;
     std::string device = "auto";
     model::Config model;
@@ -71,7 +73,10 @@ struct Validate {
 
   void take(const Clip& clips) {
     x0 = model::patchify(clips.frames, params.model.patch_size).to(device);
-    z = torch::randn(x0.sizes(), generator(params.seed, 0, "validate")).to(device);
+    const auto random = generator(params.seed, 0, "validate");
+    z = torch::randn(x0.sizes(), random).to(device);
+    if (network->takes_past())
+      remembered = (1 - params.past) * x0 + params.past * torch::randn(x0.sizes(), random).to(device);
     action = clips.action.to(device);
   }
 
@@ -115,7 +120,14 @@ struct Validate {
     const auto data = x0.slice(0, begin, end), noise = z.slice(0, begin, end);
     const auto x_t = (1 - level) * data + level * noise;
     const auto t = torch::full({data.size(0), data.size(1)}, level, data.options());
-    const auto prediction = network->forward(weights, x_t, t, action.slice(0, begin, end));
+    auto x = x_t, labels = t, given = action.slice(0, begin, end);
+    if (remembered.defined()) {
+      x = torch::cat({remembered.slice(0, begin, end), x_t}, 1);
+      labels = torch::cat({torch::full_like(t, params.past), t}, 1);
+      given = torch::cat({given, given}, 1);
+    }
+    const auto prediction =
+        network->forward(weights, x, labels, given, remembered.defined() ? data.size(1) : 0);
     return network->loss(prediction, x_t, data - noise, t).item<double>();
   }
 
@@ -123,7 +135,8 @@ struct Validate {
   std::optional<model::Mmdit> network;
   at::Device device = at::kCPU;
   tbb::task_arena arena;
-  at::Tensor x0, z, action;  // [B,T,P,D] twice, [B,T]
+  at::Tensor x0, z, remembered;  // [B,T,P,D]
+  at::Tensor action;             // [B,T]
   Snapshot newest;
   bool complained = false;
 };
@@ -142,6 +155,8 @@ const bool registered =
         .unit("steps")
         .live()
         .param("micro_batch", &P::micro_batch, "clips that one core works on at a time", graph::at_least(1))
+        .param("past", &P::past, "noise level of the frames before the one that is predicted",
+               graph::between(0, 1))
         .shared("seed", &P::seed, "same seed, same noise")
         .shared("device", &P::device, "where to compute; auto takes a GPU when there is one", devices())
         .block("model", &P::model)

@@ -90,6 +90,44 @@ struct Optimizer {
 const Optimizer muon{"muon", "{lr_muon: 0.02, lr_adam: 0.01, warmup: 0}"},
     adamw{"adamw", "{lr: 0.01, warmup: 0}"};
 
+// A network whose gates are zero dreams frames of nothing: 0.
+TEST(ScheduledSampling, PutsDreamsBehindTheFirstFramesOfSomeClips) {
+  const std::string dreams_zero =
+      "{device: cpu, model: {" + std::string(tests::tiny_sizes) + ", predicts: data, init: zero_gates}}";
+  const auto weights = *Harness("adamw", "{}", dreams_zero).start<Weights>();
+  const auto clean = patches(64, 6);
+  const auto taught = *Harness("teacher_forcing")
+                           .run<NoisyPatches>(0, *Harness("logit_normal_noise").run<NoisyPatches>(0, clean));
+  Harness stage("scheduled_sampling", "{share: 0.25, begin: 0, rounds: 2, least: 2}", dreams_zero);
+  stage.start();
+  const auto out = *stage.run<NoisyPatches>(0, taught, weights);
+  EXPECT_EQ(out.past, 6);
+  EXPECT_TRUE(out.t.equal(taught.t));
+  EXPECT_TRUE(out.x_t.narrow(1, 6, 6).equal(taught.x_t.narrow(1, 6, 6))) << "what is to be predicted stays";
+  const auto x0 = (out.x_t + out.t.unsqueeze(-1).unsqueeze(-1) * out.v).narrow(1, 0, 6);
+  EXPECT_TRUE(torch::allclose(x0.narrow(1, 0, 2), clean.x.narrow(1, 0, 2), 1e-4, 1e-4));
+  int dreamed = 0;
+  for (std::int64_t b = 0; b < 64; ++b) {
+    const auto late = x0[b].narrow(0, 2, 4);
+    const bool is_dream = torch::allclose(late, torch::zeros_like(late), 1e-4, 1e-4);
+    EXPECT_NE(is_dream, torch::allclose(late, clean.x[b].narrow(0, 2, 4), 1e-4, 1e-4)) << "clip " << b;
+    dreamed += is_dream;
+  }
+  EXPECT_GT(dreamed, 6);
+  EXPECT_LT(dreamed, 28);
+  EXPECT_TRUE(stage.run<NoisyPatches>(0, taught, weights)->x_t.equal(out.x_t));
+}
+
+TEST(ScheduledSampling, WaitsForItsShareOfTheRunAndWantsAPast) {
+  const auto weights = *Harness("adamw", "{}", top).start<Weights>();
+  const auto noisy = *Harness("logit_normal_noise").run<NoisyPatches>(0, patches(4, 6));
+  const auto taught = *Harness("teacher_forcing").run<NoisyPatches>(0, noisy);
+  Harness stage("scheduled_sampling", "{begin: 0.5, share: 1}", "{device: cpu, model: " + model + "}");
+  stage.start();
+  EXPECT_TRUE(stage.run<NoisyPatches>(0, taught, weights)->x_t.equal(taught.x_t));
+  EXPECT_THROW(stage.run<NoisyPatches>(0, noisy, weights), graph::Error);
+}
+
 struct Training {
   explicit Training(const Optimizer& of = muon) : optimizer(of.type, of.params, top, &run) {
     weights = *optimizer.start<Weights>();
