@@ -16,6 +16,7 @@
 #include "stages/eval/figures.h"
 #include "stages/find_checkpoint.h"
 #include "stages/model/python_checkpoint.h"
+#include "stages/play/evaluations.h"
 #include "stages/pong/simulator.h"
 #include "stages/settings.h"
 #include "stages/whole_file.h"
@@ -32,7 +33,7 @@ using stages::Figures;
 
 struct Options {
   std::string checkpoint;
-  fs::path config, json;
+  fs::path config, json, pipeline;
   bool quick = false;
   graph::Request request;
 };
@@ -100,14 +101,22 @@ Figures speed_of(const Options& options, const ScratchFolder& scratch) {
 }
 
 int eval(Options options) {
-  if (!options.json.empty() && !fs::is_directory(fs::absolute(options.json).parent_path()))
-    throw graph::Error(options.json.generic_string() + ": there is no such folder to write it into");
+  for (const auto& file : {options.json, options.pipeline})
+    if (!file.empty() && !fs::is_directory(fs::absolute(file).parent_path()))
+      throw graph::Error(file.generic_string() + ": there is no such folder to write it into");
   fit(options);
+  const auto measured = graph::load(options.request).merged;
+  if (!options.pipeline.empty())
+    stages::write_whole(options.pipeline,
+                        "# What was measured, with its configs, overrides and defaults; it runs as it is.\n" +
+                            graph::to_yaml(measured));
   const ScratchFolder scratch;
   auto figures = measure(options.request, {}, scratch / "figures");
   if (figures.is_null()) return 1;
-  const auto speed = speed_of(options, scratch);
+  auto speed = speed_of(options, scratch);
   if (speed.is_null()) return 1;
+  const auto evaluations = stages::evaluations_per_frame(*measured.find("stages")->find("denoise"));
+  speed["evaluations_per_frame"] = evaluations ? Figures(*evaluations) : Figures();
   std::fputs(stages::table(speed).c_str(), stdout);
   figures.update(speed);
   if (!options.json.empty()) stages::write_whole(options.json, figures.dump(2) + "\n");
@@ -123,6 +132,8 @@ void add_eval(CLI::App& app, Verb& chosen) {
       ->required()
       ->check(not_empty);
   command->add_option("--json", options->json, "a file for the figures")->check(not_empty);
+  command->add_option("--pipeline", options->pipeline, "a file for the merged pipeline that is measured")
+      ->check(not_empty);
   command->add_flag("--quick", options->quick, "a minute, with fewer and shorter games: rougher figures");
   command->add_option("--config", options->config,
                       "a config (or .json) of whose values only `model:` is taken: what a Python checkpoint "

@@ -79,9 +79,7 @@ int go_on(Options options) {
                        options.request.file.generic_string() + "` runs it anew");
   const auto folder = RunFolder::reopen(path);
   const auto reached = stages::reached(path);
-  const bool done = (now.stop.steps && reached.step >= *now.stop.steps) ||
-                    (now.stop.minutes && reached.seconds >= 60 * *now.stop.minutes);
-  if (done) {
+  if (stages::is_done(reached, now.stop)) {
     spdlog::info("{} is done, at step {}; --set stop.steps={} would go on", path.generic_string(),
                  reached.step, 2 * reached.step);
     return 0;

@@ -29,6 +29,7 @@ int run(std::vector<std::string> arguments) {
   tools::add_stages(app, chosen);
   tools::add_bench(app, chosen);
   tools::add_eval(app, chosen);
+  tools::add_ablate(app, chosen);
   tools::add_convert(app, chosen);
   tools::add_inspect(app, chosen);
   tools::add_verify(app, chosen);

@@ -19,6 +19,7 @@ void add_graph(CLI::App& app, Verb& chosen);
 void add_stages(CLI::App& app, Verb& chosen);
 void add_bench(CLI::App& app, Verb& chosen);
 void add_eval(CLI::App& app, Verb& chosen);
+void add_ablate(CLI::App& app, Verb& chosen);
 void add_convert(CLI::App& app, Verb& chosen);
 void add_inspect(CLI::App& app, Verb& chosen);
 void add_verify(CLI::App& app, Verb& chosen);

@@ -44,4 +44,9 @@ Reached reached(const std::filesystem::path& run_folder) {
   return all;
 }
 
+bool is_done(const Reached& reached, const graph::Stop& stop) {
+  return (stop.steps && reached.step >= *stop.steps) ||
+         (stop.minutes && reached.seconds >= 60 * *stop.minutes);
+}
+
 }  // namespace stages

@@ -4,6 +4,8 @@
 #include <cstdint>
 #include <filesystem>
 
+#include "graph/pipeline.h"
+
 namespace stages {
 
 /// checkpoints/resume.safetensors: the newest state of training, one file that is replaced as a whole.
@@ -17,5 +19,8 @@ struct Reached {
 /// How far the run in `run_folder` has come; zeros before its first checkpoint. Throws std::runtime_error with one
 /// line when the file is broken.
 Reached reached(const std::filesystem::path& run_folder);
+
+/// Whether a run that is to stop there has nothing left to do.
+bool is_done(const Reached& reached, const graph::Stop& stop);
 
 }  // namespace stages

@@ -59,7 +59,7 @@ TEST(CommandLine, BadUsageEndsWithTwo) {
 TEST(CommandLine, HelpAndVersionAreThere) {
   const auto help = run({"--help"});
   EXPECT_EQ(help.code, 0);
-  for (const auto* verb : {"check", "graph", "stages", "bench", "eval"})
+  for (const auto* verb : {"check", "graph", "stages", "bench", "eval", "ablate"})
     EXPECT_NE(help.output.find(verb), std::string::npos) << help.output;
   EXPECT_EQ(run({"--version"}).output.rfind("worldline ", 0), 0u);
 }

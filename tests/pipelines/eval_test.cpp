@@ -34,7 +34,8 @@ TEST(Eval, GivesTheSameFiguresEveryTime) {
   const auto weights = weights_in(folder);
   const auto figures = [&](const std::string& name) {
     const auto file = folder / name;
-    const auto done = run({"eval", weights, "--quick", "--json", file.string(), "--set", "device=cpu"});
+    const auto done = run({"eval", weights, "--quick", "--json", file.string(), "--pipeline",
+                           (folder / "measured.yaml").string(), "--set", "device=cpu"});
     EXPECT_EQ(done.code, 0) << done.output;
     for (const auto* line : {"psnr_db_copy_last ", "stable_frames ", "frames_per_second ", "free games: "})
       EXPECT_TRUE(has(done.output, line)) << done.output;
@@ -44,9 +45,11 @@ TEST(Eval, GivesTheSameFiguresEveryTime) {
   auto first = figures("first.json"), second = figures("second.json");
 
   using Keys = std::set<std::string>;
-  EXPECT_EQ(keys_of(first), (Keys{"psnr_db", "psnr_db_copy_last", "control_accuracy", "paddle_error_px",
-                                  "action_delay_frames", "ball_error_px", "one_ball", "bounce_accuracy",
-                                  "stable_frames", "frames_per_second", "latency_ms"}));
+  EXPECT_EQ(keys_of(first),
+            (Keys{"psnr_db", "psnr_db_copy_last", "control_accuracy", "paddle_error_px",
+                  "action_delay_frames", "ball_error_px", "one_ball", "bounce_accuracy", "stable_frames",
+                  "frames_per_second", "latency_ms", "evaluations_per_frame"}));
+  EXPECT_EQ(first.at("evaluations_per_frame"), 5);  // four steps and the commit
   for (const auto* figure : {"psnr_db", "psnr_db_copy_last"})
     EXPECT_EQ(keys_of(first.at(figure)), (Keys{"1", "10", "30", "120"})) << figure;
   for (const auto* figure : {"control_accuracy", "paddle_error_px", "one_ball"})
@@ -60,6 +63,8 @@ TEST(Eval, GivesTheSameFiguresEveryTime) {
     second.erase(figure);
   }
   EXPECT_EQ(first.dump(), second.dump());
+  const auto checked = run({"check", (folder / "measured.yaml").string()});
+  EXPECT_EQ(checked.code, 0) << checked.output;
 }
 
 TEST(Eval, IsAPipelineLikeAnyOther) {
@@ -99,7 +104,8 @@ TEST(Eval, SaysWhatIsWrong) {
   EXPECT_TRUE(has(nowhere.output, "no such file or run folder")) << nowhere.output;
   EXPECT_EQ(run({"eval"}).code, 2);
   const auto weights = weights_in(folder);
-  EXPECT_EQ(run({"eval", weights, "--json", (folder / "no/such.json").string()}).code, 2);
+  for (const auto* option : {"--json", "--pipeline"})
+    EXPECT_EQ(run({"eval", weights, option, (folder / "no/such").string()}).code, 2) << option;
   EXPECT_EQ(run({"eval", weights, "--set", "episodes.gmaes=3"}).code, 2);
 }
 

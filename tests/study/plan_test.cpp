@@ -1,0 +1,119 @@
+// plan_test: the cells of a study, their names and their commands.
+#include "tools/study/plan.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <set>
+
+#include "tests/complaint.h"
+#include "tests/study/lab.h"
+
+namespace {
+
+using tests::four_cells;
+using tests::Lab;
+using tests::training;
+using Texts = std::vector<std::string>;
+
+std::set<std::string> ids(const std::vector<study::Training>& all) {
+  std::set<std::string> found;
+  for (const auto& each : all) found.insert(each.id);
+  return found;
+}
+
+std::set<std::string> ids(const std::vector<study::Cell>& all) {
+  std::set<std::string> found;
+  for (const auto& each : all) found.insert(each.id);
+  return found;
+}
+
+bool within(const std::set<std::string>& few, const std::set<std::string>& many) {
+  return std::ranges::includes(many, few);
+}
+
+TEST(Plan, HasEveryCombinationWithEverySeed) {
+  const auto plan = Lab().plan(four_cells);
+  EXPECT_EQ(plan.keys, Texts{"denoise.steps"});
+  EXPECT_TRUE(plan.trainings.empty());
+  ASSERT_EQ(plan.cells.size(), 4u);
+  EXPECT_EQ(ids(plan.cells).size(), 4u);
+  EXPECT_EQ(plan.cells[1].choices, Texts{"2"});
+  EXPECT_EQ(plan.cells[1].seed, 0u);
+  EXPECT_EQ(plan.cells[1].arguments, (Texts{"--quick", "--set", "denoise.steps=2", "--set", "seed=0"}));
+  EXPECT_EQ(study::combinations(plan), (std::vector<std::vector<std::size_t>>{{0, 2}, {1, 3}}));
+}
+
+TEST(Plan, ChoicesOfPlayShareATrainingRun) {
+  const auto plan = Lab().plan(training("{denoise.steps: [1, 2], noise.std: [1, 2]}") + "seeds: [0, 1]\n");
+  EXPECT_EQ(plan.cells.size(), 8u);
+  ASSERT_EQ(plan.trainings.size(), 4u);
+  EXPECT_EQ(plan.training_keys, Texts{"noise.std"});
+  EXPECT_EQ(plan.cells[0].training, plan.cells[2].training);
+  EXPECT_NE(plan.cells[0].training, plan.cells[1].training);
+  EXPECT_EQ(plan.trainings[1].choices, Texts{"2"});
+  EXPECT_EQ(plan.trainings[1].arguments, (Texts{PROJECT_DIR "/pipelines/train.yaml", "--set", "noise.std=2",
+                                                "--set", "seed=0", "--set", "stop.minutes=10"}));
+  EXPECT_EQ(plan.cells[0].arguments, (Texts{"--set", "denoise.steps=1", "--set", "seed=0"}));
+}
+
+TEST(Plan, EqualSettingsHaveOneNameWhateverElseAStudySays) {
+  const Lab lab;
+  const auto few = lab.plan(training("{noise.std: [1, 2]}"));
+  // Further values, in another order; a further axis at its default; a choice of play.
+  const auto many = lab.plan(training("{noise.mean: [0], denoise.steps: [2, 4], noise.std: [3, 2, 1]}"));
+  EXPECT_EQ(few.trainings.size(), 2u);
+  EXPECT_EQ(many.trainings.size(), 3u);
+  EXPECT_TRUE(within(ids(few.trainings), ids(many.trainings)));
+  EXPECT_TRUE(within(ids(few.cells), ids(many.cells)));
+}
+
+TEST(Plan, AnotherBudgetOrSeedOrCheckpointIsAnotherCell) {
+  const Lab lab;
+  const std::string axes = "{noise.std: [1]}";
+  std::set<std::string> all;
+  for (const auto& text : {training(axes), training(axes, "{minutes: 11}"), training(axes, "{steps: 10}"),
+                           training(axes) + "seeds: [7]\n", training(axes) + "set: {clips.batch: 3}\n"})
+    all.merge(ids(lab.plan(text).cells));
+  EXPECT_EQ(all.size(), 5u);
+
+  const auto before = ids(lab.plan(four_cells).cells);
+  EXPECT_EQ(ids(lab.plan(four_cells).cells), before);
+  lab.write("w.safetensors", "other weights");
+  auto both = ids(lab.plan(four_cells).cells);
+  both.merge(std::set(before));
+  EXPECT_EQ(both.size(), 8u);
+}
+
+TEST(Plan, ASettingWithoutAStageIsOfTrainingAndPlay) {
+  const auto plan = Lab().plan(training("{noise.std: [1]}") + "set: {device: cpu}\n");
+  EXPECT_EQ(plan.cells[0].arguments, (Texts{"--set", "device=cpu", "--set", "seed=0"}));
+  EXPECT_EQ(plan.trainings[0].arguments[2], "device=cpu");
+}
+
+TEST(Plan, SaysWhatCannotBe) {
+  const Lab lab;
+  const auto refused = [&](const std::string& text, const std::string& part) {
+    tests::expect_in(tests::complaint([&] { lab.plan(text); }), part);
+  };
+  refused(training("{noise.sdt: [1]}"),
+          "s.yaml: noise.sdt=1: stage 'noise': unknown parameter 'sdt'; did you mean 'std'?");
+  refused(training("{nosie.std: [1]}"), "s.yaml: nosie.std=1: no stage or block 'nosie'");
+  refused(training("{noise.std: [-1]}"), "out of range");
+  const std::string weights = "checkpoint: w.safetensors\nreport: [psnr_db.10]\n";
+  refused(weights + "axes: {noise.std: [1]}\n", "is a choice of training");
+  refused(weights + "axes: {denoise.steps: [2, 2]}\n", "two cells have the same settings: denoise.steps=2");
+  refused("checkpoint: no.safetensors\nreport: [psnr_db.10]\naxes: {denoise.steps: [1]}\n",
+          "no such file or run folder");
+  refused("pipeline: " PROJECT_DIR
+          "/pipelines/dataset.yaml\nbudget: {steps: 1}\nreport: [psnr_db.10]\n"
+          "axes: {episodes.frames: [1]}\n",
+          "keeps no checkpoint");
+}
+
+TEST(Plan, CommandsAreAsAShellTakesThem) {
+  EXPECT_EQ(study::command({"eval", "a/b", "--set", "x=[1, 2]", "it's"}),
+            "./run eval a/b --set 'x=[1, 2]' 'it'\\''s'");
+}
+
+}  // namespace

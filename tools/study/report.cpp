@@ -1,0 +1,202 @@
+// report: CSV and Markdown.
+#include "tools/study/report.h"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <filesystem>
+
+#include "tools/study/known_figures.h"
+
+namespace study {
+namespace {
+
+using Status = Result::Status;
+
+std::string quoted(const std::string& text) {
+  if (text.find_first_of(",\"\n") == std::string::npos) return text;
+  std::string inside;
+  for (const char c : text) inside += c == '"' ? std::string("\"\"") : std::string(1, c);
+  return '"' + inside + '"';
+}
+
+std::string line_of(const std::vector<std::string>& fields) {
+  std::vector<std::string> all;
+  for (const auto& field : fields) all.push_back(quoted(field));
+  return graph::join(all, ",") + "\n";
+}
+
+std::string row_of(const std::vector<std::string>& cells) {
+  return "| " + graph::join(cells, " | ") + " |\n";
+}
+
+const char* text_of(Status status) {
+  switch (status) {
+    case Status::open:
+      return "open";
+    case Status::done:
+      return "done";
+    case Status::failed:
+      return "failed";
+  }
+  return "";
+}
+
+std::size_t count(const std::vector<Result>& results, Status status) {
+  return static_cast<std::size_t>(std::ranges::count(results, status, &Result::status));
+}
+
+// Of a figure, every combination's numbers and the best of them.
+struct Ranking {
+  std::vector<Spread> spreads;
+  std::size_t best = 0;
+
+  bool has_best() const { return best < spreads.size(); }
+};
+
+Ranking rank(const std::vector<Result>& results, const std::vector<std::vector<std::size_t>>& all,
+             const std::string& figure) {
+  Ranking ranking{.best = all.size()};
+  const bool higher = higher_is_better(figure);
+  for (const auto& cells : all) {
+    const auto& spread = ranking.spreads.emplace_back(spread_of(results, cells, figure));
+    if (spread.n == 0) continue;
+    const auto best = ranking.best < all.size() ? ranking.spreads[ranking.best].mean : spread.mean;
+    if (ranking.best == all.size() || (higher ? spread.mean > best : spread.mean < best))
+      ranking.best = ranking.spreads.size() - 1;
+  }
+  return ranking;
+}
+
+class Page {
+ public:
+  Page(const Study& study, const Plan& plan, const std::vector<Result>& results)
+      : study_(study), plan_(plan), results_(results), combinations_(combinations(plan)) {
+    for (const auto& figure : study.report) rankings_.push_back(rank(results, combinations_, figure));
+  }
+
+  std::string text(const std::vector<std::string>& charts) const {
+    auto text = "# " + std::filesystem::path(study_.file).stem().string() + "\n\n" + head() + "\n" + table();
+    if (!charts.empty()) text += "\n";
+    for (const auto& chart : charts) text += fmt::format("![{0}]({0}.svg)\n", chart);
+    for (std::size_t i = 0; i < study_.report.size(); ++i) text += "\n" + differences(i);
+    return text + failures();
+  }
+
+ private:
+  std::string head() const {
+    std::vector<std::string> seeds;
+    for (const auto seed : study_.seeds) seeds.push_back(std::to_string(seed));
+    auto trained = "Measured is " + plan_.checkpoint.generic_string();
+    if (study_.budget.steps) trained = fmt::format("Trained for {} steps a run", *study_.budget.steps);
+    if (study_.budget.minutes)
+      trained = fmt::format("Trained for {:g} minutes a run", *study_.budget.minutes);
+    return fmt::format(
+        "{}, seeds {}, measured with `run eval{}`. {} of {} cells are done; all figures of each are in "
+        "results.csv.\n\nMean over the seeds ± their standard deviation; ↑ more is better, ↓ less is better; "
+        "the "
+        "best are bold. NFE are the network's evaluations a frame. A difference is called beyond the spread "
+        "of "
+        "seeds where Welch's t test says so at 5 %: of twenty that are mere chance, it calls one so.\n",
+        trained, graph::join(seeds), study_.quick ? " --quick" : "", count(results_, Status::done),
+        results_.size());
+  }
+
+  std::string table() const {
+    auto heads = plan_.keys;
+    heads.insert(heads.end(), {"n", "NFE"});
+    for (const auto& figure : study_.report)
+      heads.push_back(figure + (higher_is_better(figure) ? " ↑" : " ↓"));
+    auto text = row_of(heads) + row_of(std::vector<std::string>(heads.size(), "---"));
+    for (std::size_t c = 0; c < combinations_.size(); ++c) {
+      const auto& cells = combinations_[c];
+      const auto evaluations = spread_of(results_, cells, "evaluations_per_frame");
+      auto row = plan_.cells[cells.front()].choices;
+      row.push_back(std::to_string(
+          std::ranges::count_if(cells, [&](auto cell) { return results_[cell].status == Status::done; })));
+      row.push_back(evaluations.n == 0 ? "" : fmt::format("{:g}", evaluations.mean));
+      for (const auto& ranking : rankings_) {
+        const auto number = text_of(ranking.spreads[c]);
+        row.push_back(c == ranking.best ? "**" + number + "**" : number);
+      }
+      text += row_of(row);
+    }
+    return text;
+  }
+
+  std::string differences(std::size_t index) const {
+    const auto& ranking = rankings_[index];
+    auto text = "## " + study_.report[index] + "\n\n";
+    if (!ranking.has_best()) return text + "Nothing was measured.\n";
+    const auto line = [&](std::size_t c, const std::string& said) {
+      return fmt::format("- {}: {}, {}\n", name(c), text_of(ranking.spreads[c]), said);
+    };
+    text += line(ranking.best, "the best");
+    for (std::size_t c = 0; c < combinations_.size(); ++c)
+      if (c != ranking.best && ranking.spreads[c].n > 0)
+        text += line(c, verdict(ranking.spreads[ranking.best], ranking.spreads[c]));
+    return text;
+  }
+
+  std::string failures() const {
+    if (count(results_, Status::failed) == 0) return "";
+    std::string text = "\n## Failed\n\n";
+    for (const auto& cells : combinations_)
+      for (const auto cell : cells)
+        if (results_[cell].status == Status::failed)
+          text += fmt::format("- {}, seed {}: {}\n", label(plan_.keys, plan_.cells[cell].choices),
+                              plan_.cells[cell].seed, results_[cell].complaint);
+    return text;
+  }
+
+  std::string name(std::size_t combination) const {
+    return label(plan_.keys, plan_.cells[combinations_[combination].front()].choices);
+  }
+
+  const Study& study_;
+  const Plan& plan_;
+  const std::vector<Result>& results_;
+  std::vector<std::vector<std::size_t>> combinations_;
+  std::vector<Ranking> rankings_;  // of the figures in Study::report
+};
+
+}  // namespace
+
+Spread spread_of(const std::vector<Result>& results, const std::vector<std::size_t>& cells,
+                 const std::string& figure) {
+  std::vector<double> numbers;
+  for (const auto cell : cells)
+    if (const auto number = number_in(results[cell].figures, figure)) numbers.push_back(*number);
+  return spread_of(numbers);
+}
+
+std::string csv(const Plan& plan, const std::vector<Result>& results) {
+  std::vector<std::string> heads{"cell"};
+  heads.insert(heads.end(), plan.keys.begin(), plan.keys.end());
+  heads.insert(heads.end(), {"seed", "status"});
+  for (const auto& figure : known_figures()) heads.push_back(figure.name);
+  heads.insert(heads.end(), {"train_seconds", "eval_seconds"});
+  auto text = line_of(heads);
+  for (std::size_t i = 0; i < results.size(); ++i) {
+    const auto& cell = plan.cells[i];
+    const auto& result = results[i];
+    std::vector<std::string> fields{cell.id};
+    fields.insert(fields.end(), cell.choices.begin(), cell.choices.end());
+    fields.insert(fields.end(), {std::to_string(cell.seed), text_of(result.status)});
+    for (const auto& figure : known_figures()) {
+      const auto number = number_in(result.figures, figure.name);
+      fields.push_back(number ? fmt::format("{}", *number) : "");
+    }
+    fields.push_back(fmt::format("{:.1f}", result.train_seconds));
+    fields.push_back(fmt::format("{:.1f}", result.eval_seconds));
+    text += line_of(fields);
+  }
+  return text;
+}
+
+std::string report(const Study& study, const Plan& plan, const std::vector<Result>& results,
+                   const std::vector<std::string>& charts) {
+  return Page(study, plan, results).text(charts);
+}
+
+}  // namespace study
