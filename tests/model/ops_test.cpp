@@ -60,7 +60,7 @@ void expect_same(const Form& form, const Tensors& inputs, const Flow& flow = {})
     }
     outputs[fused] = form(fused ? fused_ops() : plain_ops(), leaves);
     for (std::size_t i = 0; i < outputs[fused].size(); ++i)
-      if (i != flow.unused) used.push_back(outputs[fused][i]);
+      if (i != flow.unused && outputs[false][i].requires_grad()) used.push_back(outputs[fused][i]);
     if (!fused)
       for (const Tensor& output : used) given.push_back(gradient_like(output, flow.expanded));
     constexpr bool differentiable = false, some_unused = true;
