@@ -29,10 +29,13 @@ std::string objection(const fs::path& path) {
   if (!fs::is_regular_file(path, code)) return "not a file";
   std::ifstream stream(path, std::ios::binary);
   if (!stream) return "cannot be opened for reading";
-  const std::string bytes(std::istreambuf_iterator<char>(stream), {});
-  if (!bytes.starts_with("\x7f"
-                         "ELF"))
+  std::string bytes(4, '\0');
+  stream.read(bytes.data(), 4);
+  if (bytes !=
+      "\x7f"
+      "ELF")
     return "not a shared object";
+  bytes.append(std::istreambuf_iterator<char>(stream), {});
   const auto at = bytes.find(mark);
   if (at == std::string::npos)
     return "not a plugin of worldline; expected one that worldline_plugin() of its CMake package has built";

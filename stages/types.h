@@ -53,12 +53,11 @@ struct Patches {
 // --- training ------------------------------------------------------------------------------------------------
 
 struct NoisyPatches {
-  at::Tensor x_t;     // [B,T,P,D] = (1 - t) x0 + t z
-  at::Tensor v;       // [B,T,P,D] = x0 - z
-  at::Tensor t;       // [B,T]
-  at::Tensor action;  // [B,T]
-  std::int64_t past =
-      0;  // so many first frames are not to be predicted: the others' past, see Mmdit::forward
+  at::Tensor x_t;         // [B,T,P,D] = (1 - t) x0 + t z
+  at::Tensor v;           // [B,T,P,D] = x0 - z
+  at::Tensor t;           // [B,T]
+  at::Tensor action;      // [B,T]
+  std::int64_t past = 0;  // 0, or T/2: the first frames are the past of the others, see Mmdit::forward
 };
 
 struct Weights {
@@ -68,7 +67,7 @@ struct Weights {
 struct Gradients {
   std::vector<at::Tensor> of;  // d loss / d parameter, in the order of Weights
   double loss = 0;             // mean over the batch
-  std::int64_t frames = 0;     // B·T
+  std::int64_t frames = 0;     // that were predicted
 };
 
 // All that training continues from, as of one step.
@@ -77,7 +76,7 @@ struct Snapshot {
   std::optional<double> val_loss;  // on held-out clips, the mean over levels, where it was measured
 };
 
-// The loss on clips of which every frame is noised to one level.
+// The loss where every frame that is predicted is at one level.
 struct LevelLoss {
   double level = 0, loss = 0;
 };

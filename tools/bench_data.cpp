@@ -69,7 +69,8 @@ Json bench_data(const BenchSetup& setup) {
   tell("episodes", "simulator, policy, renderer", episode_rate(setup.seconds));
 
   MeteredRun run(training(setup.config, setup.batch, data_stages()), "noise", "noisy");
-  const auto frames = static_cast<double>(run.next().message.as<stages::NoisyPatches>().t.numel());
+  const auto& batch = run.next().message.as<stages::NoisyPatches>();
+  const auto frames = static_cast<double>(batch.t.size(0) * (batch.t.size(1) - batch.past));
   const auto all = run.stretches(stretches, setup.seconds);
   for (const auto& name : data_stages())
     tell(name, "stage " + name,

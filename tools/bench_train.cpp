@@ -33,7 +33,7 @@ struct Alone {
   double forward = 0, backward = 0;
 };
 
-Alone one_clip(const model::Config& config, std::int64_t frames, double seconds) {
+Alone one_clip(const model::Config& config, std::int64_t frames, std::int64_t past, double seconds) {
   using Clock = std::chrono::steady_clock;
   using Seconds = std::chrono::duration<double>;
   constexpr std::size_t least = 3;
@@ -46,13 +46,21 @@ Alone one_clip(const model::Config& config, std::int64_t frames, double seconds)
   const auto start = Clock::now();
   while (forward.size() < least || Seconds(Clock::now() - start).count() < seconds) {
     const auto begin = Clock::now();
-    const auto loss = network.loss(network.forward(leaves, x, t, action), x, v, t);
+    const auto predicted = [&](const at::Tensor& all) { return all.narrow(1, past, frames - past); };
+    const auto loss =
+        network.loss(network.forward(leaves, x, t, action, past), predicted(x), predicted(v), predicted(t));
     const auto middle = Clock::now();
     torch::autograd::grad({loss}, leaves.tensors);
     forward.push_back(Seconds(middle - begin).count());
     backward.push_back(Seconds(Clock::now() - middle).count());
   }
   return {quantile(forward, 0.5), quantile(backward, 0.5)};
+}
+
+// Of a clip: how many frames are given beside those that are predicted.
+std::int64_t past_of(const BenchSetup& setup) {
+  MeteredRun run(training(setup.config, setup.batch, data_stages()), "noise", "noisy");
+  return run.next().message.as<stages::NoisyPatches>().past;
 }
 
 // Seconds of work a step.
@@ -67,14 +75,15 @@ Json bench_train(const BenchSetup& setup) {
   auto stages_of_a_step = data_stages();
   stages_of_a_step.insert(stages_of_a_step.end(), {"gradients", "stepped", "validated"});
   std::vector<Stretch> all;
-  std::int64_t frames = 0;  // of a clip
+  const auto past = past_of(setup);
+  std::int64_t frames = 0;  // of a clip, that are predicted
   Speed speed;
   double flop = 0;  // of a step
   {
     MeteredRun run(training(setup.config, setup.batch, stages_of_a_step), "stepped", "report");
     for (int i = 0; i < warm_up; ++i) frames = run.next().message.as<stages::Report>().frames / setup.batch;
     all = run.stretches(stretches, setup.seconds);
-    const auto clip_flop = model::train_flop(setup.model, frames);
+    const auto clip_flop = model::train_flop(setup.model, frames + past, past);
     flop = clip_flop * static_cast<double>(setup.batch);
     speed = speed_of(setup, median(all, &Stretch::rate) * static_cast<double>(setup.batch * frames),
                      clip_flop / static_cast<double>(frames));
@@ -111,7 +120,7 @@ Json bench_train(const BenchSetup& setup) {
   std::fprintf(stderr, "train: one clip on one core\n");
   Alone alone;
   tbb::task_arena one_core(1);  // or its kernels would take more
-  one_core.execute([&] { alone = one_clip(setup.model, frames, setup.seconds); });
+  one_core.execute([&] { alone = one_clip(setup.model, frames + past, past, setup.seconds); });
   // A backward pass is twice a forward pass, see flops.h.
   const auto clip_gflop = 1e-9 * flop / static_cast<double>(setup.batch),
              forward = clip_gflop / 3 / alone.forward, backward = clip_gflop * 2 / 3 / alone.backward;

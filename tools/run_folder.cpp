@@ -62,6 +62,10 @@ void compare(const std::string& name, const graph::Value& before, const graph::V
         problems.push_back(
             {entry.place, "'" + inner(entry.key) + "' is new; a run cannot change it on its way"});
     }
+    for (const auto& entry : before.entries)
+      if (!now.find(entry.key) && !free.contains(inner(entry.key)))
+        problems.push_back(
+            {now.place, "'" + inner(entry.key) + "' is gone; a run cannot change it on its way"});
     return;
   }
   const auto text = [](const graph::Value& value) {

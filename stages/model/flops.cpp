@@ -19,6 +19,13 @@ double layers_flop(const Config& config) {
   return real(config.n_blocks) * block + stem + 6 * d * d + 2 * P * D * d;
 }
 
+// Of these, what comes behind the attention of the last block.
+double last_flop(const Config& config) {
+  const double N = real(config.tokens()), P = real(config.patches()), D = real(config.patch_dim()),
+               d = real(config.d_model), e = real(config.expansion);
+  return N * (2 + 6 * e) * d * d + 4 * d * d + 2 * P * D * d;
+}
+
 // All tokens of one frame looking at all of another, in every block.
 double look_flop(const Config& config) {
   const double N = real(config.tokens());
@@ -31,13 +38,14 @@ double play_flop(const Config& config) {
   return layers_flop(config) + real(config.n_window) * look_flop(config);
 }
 
-double train_flop(const Config& config, std::int64_t frames) {
+double train_flop(const Config& config, std::int64_t frames, std::int64_t past) {
   // The first frames of a clip see one another's past alone, the others a whole window.
-  const auto opening = std::min(frames, config.n_window);
+  const auto length = frames - past, opening = std::min(length, config.n_window);
   const auto looks = config.bidirectional
                          ? frames * frames
-                         : opening * (opening + 1) / 2 + (frames - opening) * config.n_window;
-  return 3 * (real(frames) * layers_flop(config) + real(looks) * look_flop(config));
+                         : opening * (opening + 1) / 2 + (length - opening) * config.n_window;
+  return 3 * (real(frames) * layers_flop(config) - real(past) * last_flop(config) +
+              real(past > 0 ? 2 * looks : looks) * look_flop(config));
 }
 
 }  // namespace model

@@ -21,7 +21,7 @@ struct BetaNoise {
   NoisyPatches operator()(const Patches& clean, const graph::Context& context) const {
     const auto random = generator(params.seed, context.number, "beta_noise");
     const auto t = params.draw(clean.action.sizes(), random);
-    return mix(clean, arrange(t, params, random), random);
+    return mix(clean, t, params, random);
   }
 
   Params params;

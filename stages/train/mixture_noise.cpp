@@ -59,7 +59,7 @@ struct MixtureNoise {
   NoisyPatches operator()(const Patches& clean, const graph::Context& context) const {
     const auto random = generator(params.seed, context.number, "mixture_noise");
     const auto t = draw_by_weight(clean.action.sizes(), random);
-    return mix(clean, arrange(t, params, random), random);
+    return mix(clean, t, params, random);
   }
 
   at::Tensor draw_by_weight(at::IntArrayRef sizes, at::Generator random) const {

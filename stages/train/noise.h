@@ -10,15 +10,15 @@
 //
 // and `context` what the network sees before a frame:
 //
-//   noisy   frames at levels as drawn
-//   clean   a past as in play with `commit: renoised`: the first n frames of a clip, n uniform in 1 … T-1, are at one
-//           level, uniform in [0, context_noise], and those after them at levels as drawn
-//
-// The loss is taken on the frames of that past too, since play passes finished frames through the network at such a
-// level. They are half of all frames on average, which leaves fewer to learn the present from.
+//   noisy    the frames before it, at levels as drawn (diffusion forcing)
+//   prefix   the first n frames of a clip, n uniform in 1 … T-1, are at one level, uniform in [0, context_noise], and
+//            those after them at levels as drawn. The loss is taken on all of them, so half is spent on the past.
+//   given    the clip a second time, each frame at a level uniform in [0, context_noise]: a frame sees itself and what
+//            play shows it, nearly clean frames, but none of its noisy fellows (teacher forcing). A clip costs almost
+//            twice as much, and every frame is one to learn from; see Mmdit::forward.
 //
 // Sources: Liu et al. 2022 arXiv:2209.03003 (the path; t = 1 is noise here) · Chen et al. 2024 arXiv:2407.01392
-// (diffusion forcing)
+// (diffusion forcing) · Hu et al. 2024 arXiv:2412.07720 (clean and noisy frames side by side)
 #pragma once
 
 #include <ATen/core/Generator.h>
@@ -39,23 +39,22 @@ struct NoiseParams {
   std::uint64_t seed = 0;
 };
 
-/// What `per` and `context` make of drawn levels t [B,T]: levels [B,T] in [0,1]. A clip of one frame has no past. It
-/// draws from `random` with `context: clean` alone.
-at::Tensor arrange(const at::Tensor& t, const NoiseParams& params, at::Generator random);
-
-/// x_t and v at the levels t [B,T], with z drawn from `random`.
-NoisyPatches mix(const Patches& clean, const at::Tensor& t, at::Generator random);
+/// x_t and v at the levels t [B,T], as `params` arranges them, with all else drawn from `random`. With the context
+/// `given` of 2T frames, the first T of which are the past.
+NoisyPatches mix(const Patches& clean, const at::Tensor& t, const NoiseParams& params, at::Generator random);
 
 /// Declares a sampler's ports and what NoiseParams holds.
 template <class Sampler>
 graph::Stage<Sampler>& declare_noise(graph::Stage<Sampler>& stage) {
   using P = NoiseParams;
   return stage.in("clean", "x [B,T,P,D] float32 in [-1,1], action [B,T]")
-      .out("noisy", "x_t and v [B,T,P,D], t [B,T] in [0,1], action unchanged")
+      .out("noisy", "x_t and v [B,T,P,D], t [B,T] in [0,1], action; of 2T frames where the past is given")
       .param("per", &P::per, "what has a level of its own", graph::one_of({"frame", "clip"}))
-      .param("context", &P::context,
-             "levels as drawn, or behind a nearly clean past of random length, as in play",
-             graph::one_of({"noisy", "clean"}))
+      .param(
+          "context", &P::context,
+          "what stands before a frame: frames as noisy as they come, a nearly clean prefix of the clip, or "
+          "the whole clip nearly clean, given beside the noisy one",
+          graph::one_of({"noisy", "prefix", "given"}))
       .param("context_noise", &P::context_noise, "highest level of a clean past", graph::between(0, 1))
       .shared("seed", &P::seed, "same seed, same noise");
 }

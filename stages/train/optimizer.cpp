@@ -20,9 +20,10 @@ namespace {
 model::Parameters read_weights(const OptimizerParams& params, const std::string& stage) {
   const auto path = find_checkpoint(params.init, stage + ".init");
   auto file = model::is_python(path) ? model::load_weights(path, params.model) : model::load(path);
-  // How weights were drawn once, and how much of the past they are shown, does not make them others.
+  // How weights were drawn once, and how much of the past they are shown, does not make them others, where they hold
+  // nothing for each frame of it.
   file.config.init = params.model.init;
-  file.config.n_window = params.model.n_window;
+  if (params.model.rope_type != "learn") file.config.n_window = params.model.n_window;
   if (!(file.config == params.model))
     throw graph::Error("init: " + path.generic_string() + " is another model: " + file.config.to_json() +
                        ", this run's is " + params.model.to_json());

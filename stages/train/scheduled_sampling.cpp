@@ -7,8 +7,8 @@
 // on rightly from frames that are its own, as in play, where else it would meet them for the first time. Frames
 // 0 … least-1 stay the data's, since nothing tells where a ball flies that was seen once.
 //
-// It works with the weights of the step before, behind a teacher_forcing stage, and begins at a share of the run, when
-// there is something to learn from in its dreams.
+// It works with the weights of the step before, on clips with a given past (see noise.h), and begins at a share of the run,
+// when there is something to learn from in its dreams.
 //
 // Sources: Bengio et al. 2015 arXiv:1506.03099 · Duckworth et al. 2019 arXiv:1906.04331 (in parallel passes)
 #include <tbb/parallel_for.h>
@@ -17,6 +17,7 @@
 
 #include <algorithm>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "graph/stage.h"
@@ -46,9 +47,12 @@ struct ScheduledSampling {
   }
 
   NoisyPatches operator()(const NoisyPatches& batch, const Weights& weights, const graph::Context& context) {
-    graph::require(batch.past > 0, "these clips have no past; put a teacher_forcing stage before this one");
-    if (context.progress() < params.begin || batch.past <= params.least) return batch;
     const auto T = batch.past;
+    graph::require(T > 0, "these clips have no past of their own; set context: given of the noise");
+    if (T <= params.least)
+      throw graph::Error("clips of " + std::to_string(T) + " frames have none behind the first " +
+                         std::to_string(params.least) + "; expected longer clips, or a smaller `least`");
+    if (context.progress() < params.begin) return batch;
     const auto random = generator(params.seed, context.number, "scheduled_sampling");
     const auto s = batch.t.narrow(1, 0, T), action = batch.action.narrow(1, 0, T);
     const auto data = batch.x_t.narrow(1, 0, T) + over_patches(s) * batch.v.narrow(1, 0, T);

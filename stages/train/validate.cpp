@@ -4,8 +4,8 @@
 //
 //   x_t = (1 - t) x0 + t z        with the same noise z every time, so that two steps differ by their weights alone,
 //
-// and the network predicts it as in play, with every action given, behind the clip's own frames at the level `past`
-// (a network that cannot be given them sees the frames before at the level t too). The mean over the levels ranks checkpoints.
+// and the network predicts it as in play, with every action given, behind the clip's own frames at the level
+// context_noise (a network that cannot be given them sees the frames before at the level t too). The mean over the levels ranks checkpoints.
 // The weights are the running mean where there is one. Training goes on while it measures, as far as the steps
 // that may be in flight, and shares the cores with it. Sums are made in a fixed order, so the figures are the
 // same to the bit on any number of cores. A measurement that an interrupt finds under way is given up, and a
@@ -37,7 +37,7 @@ constexpr std::array levels{1.0, 0.75, 0.5, 0.25, 0.1, 0.0};
 struct Validate {
   struct Params {
     std::int64_t every = 500, micro_batch = 4;
-    double past = 0.1;
+    double context_noise = 0.1;
     std::uint64_t seed = 0;
     std::string device = "auto";
     model::Config model;
@@ -76,7 +76,8 @@ struct Validate {
     const auto random = generator(params.seed, 0, "validate");
     z = torch::randn(x0.sizes(), random).to(device);
     if (network->takes_past())
-      remembered = (1 - params.past) * x0 + params.past * torch::randn(x0.sizes(), random).to(device);
+      remembered = (1 - params.context_noise) * x0 +
+                   params.context_noise * torch::randn(x0.sizes(), random).to(device);
     action = clips.action.to(device);
   }
 
@@ -120,14 +121,14 @@ struct Validate {
     const auto data = x0.slice(0, begin, end), noise = z.slice(0, begin, end);
     const auto x_t = (1 - level) * data + level * noise;
     const auto t = torch::full({data.size(0), data.size(1)}, level, data.options());
-    auto x = x_t, labels = t, given = action.slice(0, begin, end);
+    auto x = x_t, labels = t, actions = action.slice(0, begin, end);
     if (remembered.defined()) {
       x = torch::cat({remembered.slice(0, begin, end), x_t}, 1);
-      labels = torch::cat({torch::full_like(t, params.past), t}, 1);
-      given = torch::cat({given, given}, 1);
+      labels = torch::cat({torch::full_like(t, params.context_noise), t}, 1);
+      actions = torch::cat({actions, actions}, 1);
     }
     const auto prediction =
-        network->forward(weights, x, labels, given, remembered.defined() ? data.size(1) : 0);
+        network->forward(weights, x, labels, actions, remembered.defined() ? data.size(1) : 0);
     return network->loss(prediction, x_t, data - noise, t).item<double>();
   }
 
@@ -155,8 +156,8 @@ const bool registered =
         .unit("steps")
         .live()
         .param("micro_batch", &P::micro_batch, "clips that one core works on at a time", graph::at_least(1))
-        .param("past", &P::past, "noise level of the frames before the one that is predicted",
-               graph::between(0, 1))
+        .param("context_noise", &P::context_noise,
+               "noise level of the frames before the one that is predicted", graph::between(0, 1))
         .shared("seed", &P::seed, "same seed, same noise")
         .shared("device", &P::device, "where to compute; auto takes a GPU when there is one", devices())
         .block("model", &P::model)

@@ -17,7 +17,7 @@ class Publisher {
  public:
   virtual ~Publisher() = default;
   /// Whether somebody may want messages of this topic: if not, there is no use in making one. Who has wanted them counts
-  /// until its connection ends.
+  /// until its connection ends; who cancels before that, for good, unless another's end shows that nobody is left.
   virtual bool is_heard(std::string_view topic) const = 0;
   /// Sends bytes that begin with their topic. Never waits.
   virtual void send(std::string message) = 0;

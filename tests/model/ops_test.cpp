@@ -235,11 +235,12 @@ struct FusedOpsOfAnySize : FusedOps {
 TEST_F(FusedOpsOfAnySize, Linear) {
   for (int i = 0; i < draws; ++i) {
     const auto in = draw(5, 150), out = draw(8, 150);
+    const Flow with = flow(3);
     expect_same(
         [](const Ops& ops, const Tensors& x) {
           return Tensors{ops.linear(x[0], {x[1], x[2]})};
         },
-        {at::randn({draw(1, 3), draw(1, 120), in}), at::randn({out, in}), at::randn({out})}, flow(3));
+        {at::randn({draw(1, 3), draw(1, 120), in}), at::randn({out, in}), at::randn({out})}, with);
   }
 }
 
@@ -247,12 +248,13 @@ TEST_F(FusedOpsOfAnySize, Linear) {
 TEST_F(FusedOpsOfAnySize, ModulatedNorm) {
   for (int i = 0; i < draws; ++i) {
     const auto B = draw(1, 3), T = draw(1, 4), N = draw(1, 90), d = 8 * draw(1, 25), beyond = draw(0, 2);
+    const Flow with = flow(3);
     expect_same(
         [N](const Ops& ops, const Tensors& x) {
           const auto rows = x[2].chunk(2, -1);
           return Tensors{ops.modulated_norm(x[0].narrow(2, 0, N), x[1], rows[0], rows[1])};
         },
-        {at::randn({B, T, N + beyond, d}), at::randn({d}), at::randn({B, T, 1, 2 * d})}, flow(3));
+        {at::randn({B, T, N + beyond, d}), at::randn({d}), at::randn({B, T, 1, 2 * d})}, with);
   }
 }
 
@@ -273,12 +275,13 @@ TEST_F(FusedOpsOfAnySize, Heads) {
     const Tensor phase = draw(0, 1) == 1 ? at::randn({S, d_head}) : at::randn({B, 1, S, d_head});
     const model::Rotation rotation =
         draw(0, 3) > 0 ? model::Rotation{phase.cos(), phase.sin()} : model::Rotation{};
+    const Flow with = flow(3, 3);
     expect_same(
         [&](const Ops& ops, const Tensors& x) {
           const Heads result = ops.heads(x[0], x[1], x[2], rotation, H);
           return Tensors{result.q, result.k, result.v};
         },
-        {at::randn({B, S, 3 * H * d_head}), at::randn({d_head}), at::randn({d_head})}, flow(3, 3));
+        {at::randn({B, S, 3 * H * d_head}), at::randn({d_head}), at::randn({d_head})}, with);
   }
 }
 
@@ -291,32 +294,35 @@ TEST_F(FusedOpsOfAnySize, AttendClips) {
     const model::Sight sight = sight_of(frames, past, tokens, window);
     const auto sizes = {B, H, frames * tokens, d_head};
     const double moderate = std::pow(static_cast<double>(d_head), -0.25);  // scores about 1
+    const Flow with = flow(3);
     expect_same(
         [&](const Ops& ops, const Tensors& x) {
           return Tensors{ops.attend_clips({x[0], x[1], x[2]}, sight)};
         },
-        {at::randn(sizes) * moderate, at::randn(sizes) * moderate, at::randn(sizes)}, flow(3));
+        {at::randn(sizes) * moderate, at::randn(sizes) * moderate, at::randn(sizes)}, with);
   }
 }
 
 TEST_F(FusedOpsOfAnySize, Convolve) {
   for (int i = 0; i < draws; ++i) {
     const auto in = draw(1, 20), out = draw(4, 40);
+    const Flow with = flow(3);
     expect_same(
         [](const Ops& ops, const Tensors& x) {
           return Tensors{ops.convolve(x[0], {x[1], x[2]})};
         },
         {at::randn({draw(1, 3), draw(2, 13), draw(2, 13), in}), at::randn({out, in, 5, 5}), at::randn({out})},
-        flow(3));
+        with);
   }
 }
 
 TEST_F(FusedOpsOfAnySize, SiluGroupNorm) {
   for (int i = 0; i < draws; ++i) {
     const auto C = 32 * draw(1, 5);
+    const Flow with = flow(3);
     expect_same(
         [](const Ops& ops, const Tensors& x) { return Tensors{ops.silu_group_norm(x[0], x[1], x[2])}; },
-        {at::randn({draw(1, 3), draw(3, 9), draw(3, 9), C}), at::randn({C}), at::randn({C})}, flow(3));
+        {at::randn({draw(1, 3), draw(3, 9), draw(3, 9), C}), at::randn({C}), at::randn({C})}, with);
   }
 }
 

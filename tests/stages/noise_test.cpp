@@ -128,7 +128,7 @@ TEST(Noise, AStepAlongTheVelocityGivesTheData) {
 TEST(Noise, DependsOnSeedAndNumberAlone) {
   const auto in = patches(2, 4);
   for (const auto& type : samplers)
-    for (const std::string rest : {"per: frame", "per: clip", "context: clean"}) {
+    for (const std::string rest : {"per: frame", "per: clip", "context: prefix", "context: given"}) {
       Harness one(type, "{seed: 4, " + rest + "}"), two(type, "{" + rest + "}", "{seed: 4}");
       one.run<NoisyPatches>(0, in);
       const auto out = *one.run<NoisyPatches>(9, in), again = *two.run<NoisyPatches>(9, in),
@@ -151,11 +151,11 @@ TEST(Noise, EachFrameOrEachClipHasALevel) {
   }
 }
 
-TEST(Noise, ACleanPastIsABeginningOfRandomLengthAtALowLevel) {
+TEST(Noise, APrefixIsABeginningOfRandomLengthAtALowLevel) {
   const std::int64_t B = 7000, T = 8;
   for (const std::string per : {"frame", "clip"}) {
     const auto drawn = levels("uniform_noise", "{per: " + per + "}", B, T),
-               t = levels("uniform_noise", "{per: " + per + ", context: clean, context_noise: 0.2}", B, T);
+               t = levels("uniform_noise", "{per: " + per + ", context: prefix, context_noise: 0.2}", B, T);
     const auto past = t != drawn;
     const auto length = past.sum(1, true);  // [B,1]
     EXPECT_TRUE(past.equal(torch::arange(T) < length)) << per;
@@ -169,22 +169,43 @@ TEST(Noise, ACleanPastIsABeginningOfRandomLengthAtALowLevel) {
   }
 }
 
-TEST(Noise, APastWithoutNoiseIsTheData) {
+TEST(Noise, APrefixWithoutNoiseIsTheData) {
   const auto in = patches(16, 2);
   const auto out =
-      *Harness("logit_normal_noise", "{context: clean, context_noise: 0}").run<NoisyPatches>(0, in);
+      *Harness("logit_normal_noise", "{context: prefix, context_noise: 0}").run<NoisyPatches>(0, in);
   EXPECT_TRUE(out.x_t.slice(1, 0, 1).equal(in.x.slice(1, 0, 1)));
   EXPECT_GT(out.t.slice(1, 1, 2).min().item<float>(), 0);
 }
 
-TEST(Noise, AClipOfOneFrameHasNoPast) {
-  EXPECT_TRUE(levels("logit_normal_noise", "{context: clean}", 16, 1)
+TEST(Noise, AClipOfOneFrameHasNoPrefix) {
+  EXPECT_TRUE(levels("logit_normal_noise", "{context: prefix}", 16, 1)
                   .equal(levels("logit_normal_noise", "{}", 16, 1)));
+}
+
+TEST(Noise, AGivenPastIsTheClipNearlyCleanBeforeTheNoisyOne) {
+  const auto in = patches(64, 6);
+  for (const auto& type : samplers) {
+    const auto alone = *Harness(type).run<NoisyPatches>(0, in),
+               out = *Harness(type, "{context: given, context_noise: 0.3}").run<NoisyPatches>(0, in);
+    EXPECT_EQ(alone.past, 0) << type;
+    ASSERT_EQ(out.past, 6) << type;
+    EXPECT_TRUE(out.x_t.narrow(1, 6, 6).equal(alone.x_t)) << type;
+    EXPECT_TRUE(out.t.narrow(1, 6, 6).equal(alone.t)) << type;
+    EXPECT_TRUE(out.v.narrow(1, 6, 6).equal(alone.v)) << type;
+    EXPECT_TRUE(out.action.equal(torch::cat({in.action, in.action}, 1))) << type;
+    const auto s = out.t.narrow(1, 0, 6), v = out.v.narrow(1, 0, 6);
+    EXPECT_LT(kolmogorov_smirnov(s, uniform(0, 0.3)), 2.2) << type;
+    const auto x0 = out.x_t.narrow(1, 0, 6) + s.unsqueeze(-1).unsqueeze(-1) * v;
+    EXPECT_TRUE(torch::allclose(x0, in.x, 1e-5, 1e-5)) << type;
+    const auto z = in.x - v;
+    EXPECT_NEAR(z.std().item<float>(), 1, 0.05) << type;
+    EXPECT_FALSE(torch::allclose(v, alone.v)) << "noise of its own, " << type;
+  }
 }
 
 TEST(Noise, RefusesWhatItDoesNotKnow) {
   for (const auto& type : samplers)
-    for (const auto* params : {"{per: frames}", "{context: cleaner}", "{context_noise: 1.5}", "{sdt: 1}"})
+    for (const auto* params : {"{per: frames}", "{context: clean}", "{context_noise: 1.5}", "{sdt: 1}"})
       EXPECT_THROW(Harness(type, params), graph::Error) << type << " " << params;
   EXPECT_THROW(Harness("logit_normal_noise", "{std: 0}"), graph::Error);
   EXPECT_THROW(Harness("uniform_noise", "{high: 1.1}"), graph::Error);
