@@ -75,7 +75,7 @@ class Processes {
 
   std::string whereabouts() const {
     const std::lock_guard lock(mutex_);
-    return "the process that writes " + log_.generic_string() + " goes on";
+    return "the process that writes " + log_.generic_string() + " did not end, and is killed";
   }
 
  private:
@@ -147,7 +147,8 @@ int ablate(const Options& options) {
     return 0;
   }
   fs::create_directories(folders.study);
-  const auto held = RunFolder::reopen(folders.study);
+  // All studies in there: they share training runs, and two at a time would slow each other.
+  const auto held = RunFolder::reopen(folders.study.parent_path());
   auto results = study::look(plan, folders);
   spdlog::info(expected(plan, folders, results));
 

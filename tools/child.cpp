@@ -20,7 +20,7 @@ Child::Child(const std::vector<std::string>& arguments, const std::filesystem::p
   for (auto& argument : all) argv.push_back(argument.data());
   argv.push_back(nullptr);
   const int nothing = open("/dev/null", O_RDONLY | O_CLOEXEC);
-  const int file = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+  const int file = open(log.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_APPEND | O_CLOEXEC, 0644);
   if (nothing < 0 || file < 0)
     throw std::runtime_error("cannot write " + log.generic_string() + ": " + std::strerror(errno));
   const auto parent = getpid();

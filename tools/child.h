@@ -10,8 +10,9 @@
 
 namespace tools {
 
-/// `./run ARGUMENTS` with an empty stdin, and stdout and stderr in a file. It dies with this object and with this
-/// process, however that ends; a terminal's Ctrl-C does not reach it. Made by a thread that outlives it.
+/// `./run ARGUMENTS` with an empty stdin, and stdout and stderr in a file that begins anew; what others append to that
+/// stays. It dies with this object and with this process, however that ends; a terminal's Ctrl-C does not reach it.
+/// Made by a thread that outlives it.
 class Child {
  public:
   /// Throws std::runtime_error when there can be no such process or file.

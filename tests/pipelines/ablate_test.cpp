@@ -5,6 +5,7 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
+#include <functional>
 #include <iterator>
 #include <map>
 #include <sstream>
@@ -52,6 +53,21 @@ class Studied {
     return all;
   }
   std::string in(const std::string& name) const { return text_in(folder_ / "studies/s" / name); }
+  // What its training runs print.
+  std::vector<fs::path> training_logs() const {
+    std::vector<fs::path> all;
+    if (fs::exists(trained()))
+      for (const auto& entry : fs::directory_iterator(trained()))
+        if (entry.path().extension() == ".log") all.push_back(entry.path());
+    return all;
+  }
+  // How many runs have something to go on from.
+  std::ptrdiff_t begun() const {
+    std::ptrdiff_t n = 0;
+    for (const auto& entry : fs::directory_iterator(trained()))
+      n += fs::exists(entry.path() / "checkpoints/resume.safetensors") ? 1 : 0;
+    return n;
+  }
   // Of what is done, when each result was written.
   std::map<fs::path, fs::file_time_type> done() const {
     std::map<fs::path, fs::file_time_type> all;
@@ -62,8 +78,20 @@ class Studied {
   fs::path operator/(const std::string& name) const { return folder_ / name; }
 
  private:
+  fs::path trained() const { return folder_ / "studies/trained"; }
+
   Folder folder_;
 };
+
+// Whether it came to be in time; machines may be slow.
+bool comes(const std::function<bool()>& it) {
+  const auto end = std::chrono::steady_clock::now() + 10min;
+  while (!it()) {
+    if (std::chrono::steady_clock::now() > end) return false;
+    std::this_thread::sleep_for(10ms);
+  }
+  return true;
+}
 
 // Two runs of some steps, and from each frames of one step and two.
 Studied trained_cells(int steps) {
@@ -112,11 +140,23 @@ TEST(Ablate, EveryShippedStudyIsFineAndCanBePlanned) {
   EXPECT_EQ(checked.code, 0) << checked.output;
   EXPECT_EQ(lines_with(checked.output, ": fine, "), static_cast<std::ptrdiff_t>(files.size()))
       << checked.output;
+  const Folder nothing_done;
   for (const auto& file : files) {
-    const auto shown = run({"ablate", file, "--dry-run"});
+    const auto shown = run({"ablate", file, "--dry-run", "--runs", nothing_done.string()});
     EXPECT_EQ(shown.code, 0) << shown.output;
     EXPECT_TRUE(has(shown.output, "./run eval ")) << shown.output;
   }
+}
+
+TEST(Ablate, MeasuresWithThePluginsThatItTrainsWith) {
+  const auto pipeline = text_in(PROJECT_DIR "/pipelines/train.yaml");
+  const Studied studied("pipeline: p.yaml\nconfigs: [" PROJECT_DIR
+                        "/configs/cpu-small.yaml]\nbudget: {steps: 1}\naxes: {noise.type: [sine_noise]}\n");
+  std::ofstream(studied / "p.yaml") << "plugins: [" PLUGIN "]\n" << pipeline.substr(pipeline.find("stages:"));
+  const auto shown = run(studied.ablate({"--dry-run"}));
+  EXPECT_EQ(shown.code, 0) << shown.output;
+  const auto plugin = fs::weakly_canonical(PLUGIN).generic_string();
+  EXPECT_TRUE(has(shown.output, " --quick --set 'plugins=[" + plugin + "]' --set seed=0\n")) << shown.output;
 }
 
 TEST(Ablate, SaysWhatIsWrong) {
@@ -172,10 +212,10 @@ TEST(AblateSlow, AKilledStudyGoesOnWithoutRepeatingWhatIsDone) {
   std::map<fs::path, fs::file_time_type> before;
   {
     Process process(studied.ablate());
-    ASSERT_TRUE(process.printed("[2/4] noise.mean=0, denoise.steps=2, seed 0: done")) << process.output();
-    // In the middle of the second run.
-    ASSERT_TRUE(process.printed("[3/4] noise.mean=0.5, denoise.steps=1, seed 0: training"));
-    std::this_thread::sleep_for(1s);
+    ASSERT_TRUE(process.printed("[2/4] noise.mean=0, denoise.steps=2, seed 0: done", 10min))
+        << process.output();
+    // In the middle of the second run, which then has something to go on from.
+    ASSERT_TRUE(comes([&] { return studied.begun() == 2; })) << process.output();
     process.signal(SIGKILL);
     process.wait();
     before = studied.done();
@@ -183,9 +223,13 @@ TEST(AblateSlow, AKilledStudyGoesOnWithoutRepeatingWhatIsDone) {
   }
   const auto shown = run(studied.ablate({"--dry-run"}));
   EXPECT_TRUE(has(shown.output, "4 cells, 2 done; 2 training runs, ")) << shown.output;
-  const auto went_on = run(studied.ablate());
-  ASSERT_EQ(went_on.code, 0) << went_on.output;
-  EXPECT_FALSE(has(went_on.output, "[1/4]")) << went_on.output;
+  Process next(studied.ablate());
+  ASSERT_EQ(next.wait(10min), 0) << next.output();
+  EXPECT_FALSE(has(next.output(), "[1/4]")) << next.output();
+  std::string said;
+  for (const auto& log : studied.training_logs()) said += text_in(log);
+  EXPECT_EQ(lines_with(said, "going on from step "), 1) << said;
+  EXPECT_EQ(lines_with(said, "going on from step 0"), 0) << said;
   auto after = studied.done();
   EXPECT_EQ(after.size(), 4u);
   for (const auto& [path, time] : before) EXPECT_EQ(after[path], time) << path;
@@ -195,15 +239,23 @@ TEST(AblateSlow, InterruptedItEndsItsProcessAndIsNotDone) {
   const auto studied = trained_cells(1'000'000);
   Process process(studied.ablate());
   ASSERT_TRUE(process.printed("[1/4] noise.mean=0, denoise.steps=1, seed 0: training")) << process.output();
-  // One process only.
-  const auto second = run(studied.ablate());
-  EXPECT_EQ(second.code, 2) << second.output;
-  EXPECT_TRUE(has(second.output, "is being written by another process")) << second.output;
+  // One process only, of another study too: they share the runs.
+  using Texts = std::vector<std::string>;
+  for (const auto& more : {Texts{}, Texts{"--name", "other"}}) {
+    const auto second = run(studied.ablate(more));
+    EXPECT_EQ(second.code, 2) << second.output;
+    EXPECT_TRUE(has(second.output, "is being written by another process")) << second.output;
+  }
+  // What others write into a run's log stays there.
+  const auto logs = [&] { return studied.training_logs(); };
+  ASSERT_TRUE(comes([&] { return logs().size() == 1 && has(text_in(logs()[0]), "run folder: "); }));
+  std::ofstream(logs()[0], std::ios::app) << "a line from elsewhere\n";
   process.signal(SIGINT);
   EXPECT_EQ(process.wait(40s), 1) << process.output();
   EXPECT_TRUE(has(process.output(), "the same command goes on")) << process.output();
   EXPECT_TRUE(has(studied.in("report.md"), "0 of 4 cells are done"));
   EXPECT_TRUE(studied.done().empty());
+  EXPECT_EQ(lines_with(text_in(logs()[0]), "a line from elsewhere"), 1) << text_in(logs()[0]);
 }
 
 TEST(AblateSlow, AFailingCellIsMarkedAndTheOthersAreMeasured) {

@@ -6,7 +6,10 @@
 #include <algorithm>
 #include <fstream>
 #include <iterator>
+#include <map>
 
+#include "stages/model/safetensors.h"
+#include "stages/train/resume_file.h"
 #include "tests/study/lab.h"
 
 namespace {
@@ -35,13 +38,26 @@ struct Stub {
     if (stopping || (!fails.empty() && holds(arguments, fails))) return 1;
     if (arguments[0] == "eval") {
       std::ofstream(after(arguments, "--json")) << R"({"psnr_db": {"10": 31.5}})";
-    } else if (holds(arguments, "--runs")) {
-      const auto folder = fs::path(after(arguments, "--runs")) / after(arguments, "--name") / "checkpoints";
-      fs::create_directories(folder);
-      std::ofstream(folder / "index.json")
-          << R"({"latest": "b", "best_first": [{"file": "a", "val_loss": 0.1}, {"file": "b", "val_loss": 0.2}]})";
+    } else {
+      train(holds(arguments, "--runs") ? fs::path(after(arguments, "--runs")) / after(arguments, "--name")
+                                       : fs::path(arguments[0]));
     }
     return 0;
+  }
+
+  // Leaves a run as a kill does that comes before the last index is written.
+  void train(const fs::path& run_folder) const {
+    using Facts = std::map<std::string, std::string>;
+    const auto folder = run_folder / "checkpoints";
+    fs::create_directories(folder);
+    const auto write = [](const fs::path& path, const Facts& facts) {
+      model::write_safetensors(path, {.tensors = {}, .metadata = facts});
+    };
+    write(folder / "step-000005.safetensors", Facts{{"val_loss", "0.1"}});
+    write(folder / "step-000009.safetensors", Facts{{"val_loss", "0.2"}});
+    write(stages::resume_file(run_folder), Facts{{"step", "9"}, {"seconds", seconds}});
+    std::ofstream(folder / "index.json")
+        << R"({"latest": "step-000005.safetensors", "best_first": [{"file": "step-000005.safetensors", "val_loss": 0.1}]})";
   }
 
   // What is known of the cells when it has worked as far as it could.
@@ -56,7 +72,8 @@ struct Stub {
   }
 
   std::vector<Texts> calls;
-  std::string fails;  // what has this argument
+  std::string fails;            // what has this argument
+  std::string seconds = "600";  // that a run trains for
   std::size_t interrupted_at = 0;
   bool stopping = false;
   int changes = 0;
@@ -140,7 +157,21 @@ TEST(Conduct, CellsThatShareARunTrainItOnce) {
   ASSERT_EQ(stub.calls.size(), 6u);
   EXPECT_EQ(after(stub.calls[0], "--name"), plan.trainings[0].id);
   EXPECT_EQ(stub.calls[1][1], lab.folders().run(plan.trainings[0]).string());
-  EXPECT_EQ(results[0].figures.at("val_loss"), 0.2);  // of the newest weights, not of the best
+  EXPECT_EQ(results[0].figures.at("val_loss"), 0.2);  // of the newest weights, whatever the index says
+}
+
+TEST(Conduct, ARunThatEndsBeforeItsBudgetIsNotMeasured) {
+  const Lab lab;
+  const auto plan = lab.plan(tests::training("{noise.std: [1]}"));
+  Stub stub{.seconds = "30"};
+  const auto results = stub.conduct(plan, lab.folders());
+  EXPECT_EQ(results[0].status, Status::failed);
+  EXPECT_EQ(results[0].complaint.rfind("training: ended before its budget (", 0), 0u) << results[0].complaint;
+  EXPECT_EQ(stub.calls.size(), 1u);
+  // The next time it goes on.
+  Stub next;
+  EXPECT_EQ(count(next.conduct(plan, lab.folders()), Status::done), 1);
+  EXPECT_EQ(next.calls[0], Texts{lab.folders().run(plan.trainings[0]).string()});
 }
 
 TEST(Conduct, ARunThatFailsFailsItsCellsOnceAndIsGoneOnWith) {

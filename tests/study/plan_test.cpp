@@ -68,6 +68,17 @@ TEST(Plan, EqualSettingsHaveOneNameWhateverElseAStudySays) {
   EXPECT_TRUE(within(ids(few.cells), ids(many.cells)));
 }
 
+TEST(Plan, HowANumberIsWrittenDoesNotCount) {
+  const Lab lab;
+  const auto plan = [&](const std::string& spread, const std::string& rate, const std::string& guidance) {
+    return lab.plan(training("{noise.std: [" + spread + "], denoise.guidance: [" + guidance + "]}") +
+                    "set: {stepped.lr_adam: " + rate + "}\n");
+  };
+  const auto plain = plan("1", "0.001", "2"), other = plan("1.0", "1e-3", "2.00");
+  EXPECT_EQ(ids(plain.trainings), ids(other.trainings));
+  EXPECT_EQ(ids(plain.cells), ids(other.cells));
+}
+
 TEST(Plan, AnotherBudgetOrSeedOrCheckpointIsAnotherCell) {
   const Lab lab;
   const std::string axes = "{noise.std: [1]}";
@@ -103,6 +114,12 @@ TEST(Plan, SaysWhatCannotBe) {
   const std::string weights = "checkpoint: w.safetensors\nreport: [psnr_db.10]\n";
   refused(weights + "axes: {noise.std: [1]}\n", "is a choice of training");
   refused(weights + "axes: {denoise.steps: [2, 2]}\n", "two cells have the same settings: denoise.steps=2");
+  refused(training("{noise.std: [1, 1.0]}"), "two cells have the same settings: noise.std=1.0; take one out");
+  // What only the denoiser would refuse, when it starts.
+  refused(weights + "axes: {denoise.schedule: [linear, custom]}\n",
+          "s.yaml: denoise.schedule=custom: schedule: levels is [], expected 1 to 1000 steps");
+  refused(training("{denoise.schedule: [sd3, karras]}") + "set: {denoise.terminal: 0.1}\n",
+          "s.yaml: denoise.schedule=karras: schedule: terminal is");
   refused("checkpoint: no.safetensors\nreport: [psnr_db.10]\naxes: {denoise.steps: [1]}\n",
           "no such file or run folder");
   refused("pipeline: " PROJECT_DIR

@@ -46,6 +46,24 @@ TEST(Plot, MarksRoundNumbers) {
   expect_near(study::ticks(2.1, 4.4, true), {2.5, 3, 3.5, 4});  // no two of 1, 2, 5 in there
 }
 
+TEST(Plot, HasFewMarksWhateverTheScale) {
+  EXPECT_LE(study::ticks(1 - 1e-16, 1, false).size(), 7u);
+  EXPECT_LE(study::ticks(1e17, 1e17 + 16, false).size(), 7u);
+  EXPECT_EQ(study::ticks(0, 1, true).back(), 1);
+}
+
+TEST(Plot, NumbersThatRoundingTellsApartAreOne) {
+  // A mean of six ones that was summed up by sixths, and one itself.
+  for (const bool logarithmic : {false, true}) {
+    const Plot plot{.x = {.logarithmic = logarithmic},
+                    .y = {.logarithmic = logarithmic},
+                    .series = {{"s", {{1 - 1e-16, 1 - 1e-16}, {1, 1}}}}};
+    const auto svg = study::to_svg(plot);
+    EXPECT_EQ(count(svg, "<circle"), 2 + 1) << svg;
+    EXPECT_EQ(count(svg, ">1</text>"), 2) << svg;  // there is a mark on each side
+  }
+}
+
 TEST(Plot, IsAnSvgWithItsPointsAndNames) {
   const auto svg = study::to_svg(two_series());
   EXPECT_TRUE(svg.starts_with("<svg xmlns=\"http://www.w3.org/2000/svg\"")) << svg;
@@ -80,6 +98,8 @@ TEST(Plot, TakesWhatCannotBeShown) {
   EXPECT_EQ(count(svg, "nan") + count(svg, "inf"), 0) << svg;
   plot.series = {{"s", {{4, 5}}}};
   EXPECT_EQ(count(study::to_svg(plot), "<circle"), 2);
+  plot.series = {{"s", {{1e-300, 1e-300}}}};
+  EXPECT_EQ(count(study::to_svg(plot), "<circle"), 2);
 }
 
 TEST(Plot, MoreSeriesThanColoursHaveOtherMarks) {
@@ -102,6 +122,8 @@ TEST(Charts, ShowFiguresAgainstEvaluationsWhereTheyVary) {
     results[i].figures["psnr_db"] = {{"10", 30 + static_cast<int>(i)}};
     results[i].figures["evaluations_per_frame"] = 2;
   }
+  EXPECT_TRUE(study::charts(study, plan, results, lab.folders()).empty());
+  results[1].figures["evaluations_per_frame"] = results[3].figures["evaluations_per_frame"] = 2 + 4e-16;
   EXPECT_TRUE(study::charts(study, plan, results, lab.folders()).empty());
   results[1].figures["evaluations_per_frame"] = results[3].figures["evaluations_per_frame"] = 3;
   const auto charts = study::charts(study, plan, results, lab.folders());

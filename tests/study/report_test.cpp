@@ -11,7 +11,6 @@
 namespace {
 
 using study::Result;
-using study::Spread;
 using study::spread_of;
 using tests::expect_in;
 using Status = Result::Status;
@@ -53,27 +52,53 @@ TEST(Spread, IsMeanAndDeviation) {
   EXPECT_EQ(text_of(spread_of({})), "none");
 }
 
-TEST(Spread, DiffersAsWelchSays) {
-  // Of 4 degrees of freedom, t at 97.5 % is 2.776: three numbers that stray by 2 differ from others from 4.53 on.
-  const auto numbers = spread_of({10, 12, 14}), near = spread_of({14.5, 16.5, 18.5}),
-             far = spread_of({14.6, 16.6, 18.6});
-  EXPECT_FALSE(study::differ(numbers, near));
-  EXPECT_TRUE(study::differ(numbers, far));
-  EXPECT_TRUE(study::differ(far, numbers));
-  EXPECT_FALSE(study::differ(spread_of({10, 14}), spread_of({16, 20})));
-  EXPECT_TRUE(study::differ(spread_of({1, 1, 1}), spread_of({2, 2, 2})));
-  EXPECT_FALSE(study::differ(spread_of({1, 1}), spread_of({1, 1})));
+TEST(Spread, OfEqualNumbersIsNone) {
+  const auto spread = spread_of(std::vector<double>(6, 1.0));
+  EXPECT_EQ(spread.mean, 1);  // six times a sixth would be less
+  EXPECT_EQ(spread.deviation, 0);
+  EXPECT_TRUE(study::alike({}));
+  EXPECT_TRUE(study::alike({0, 0}));
+  EXPECT_TRUE(study::alike({1 - 1e-16, 1, 1 + 1e-15}));
+  EXPECT_FALSE(study::alike({1, 1.00001}));
+  EXPECT_FALSE(study::alike({0, 1e-30}));
+}
+
+TEST(Spread, IsTestedByTheDifferencesOfPairs) {
+  // Of 2 degrees of freedom, p = 1 - t/√(2 + t²); here t = 2 √3.
+  EXPECT_NEAR(study::p_value({1, 2, 3}), 0.074180, 1e-6);
+  EXPECT_NEAR(study::p_value({-1, -2, -3}), 0.074180, 1e-6);
+  EXPECT_NEAR(study::p_value({-1, 0, 1}), 1, 1e-12);
+  EXPECT_LT(study::p_value({0.9, 1, 1.1}), 0.01);
+  using Numbers = std::vector<double>;
+  for (const auto& untestable :
+       {Numbers{}, Numbers{5}, Numbers{0.5, 0.5, 0.5}, Numbers{0, 0}, Numbers{31.3 - 31.1, 30.3 - 30.1}})
+    EXPECT_EQ(study::p_value(untestable), 1);
+}
+
+TEST(Spread, OfManyComparisonsIsCorrectedAsHolmSays) {
+  using Beyond = std::vector<bool>;
+  EXPECT_EQ(study::holm({0.04}), Beyond{true});
+  EXPECT_EQ(study::holm({0.04, 0.01, 0.02}), (Beyond{true, true, true}));
+  EXPECT_EQ(study::holm({0.04, 0.01, 0.03}), (Beyond{false, true, false}));
+  EXPECT_EQ(study::holm({0.02, 0.02, 0.02}), (Beyond{false, false, false}));
+  EXPECT_TRUE(study::holm({}).empty());
 }
 
 TEST(Spread, IsSaidPlainly) {
-  EXPECT_EQ(study::verdict(spread_of({12, 13, 14}), spread_of({11.5, 12.5, 13.5})),
-            "the difference to the best is within the spread of seeds (n=3)");
-  EXPECT_EQ(study::verdict(spread_of({12, 12.1, 12.2}), spread_of({11, 11.1, 11.2})),
-            "worse than the best by 1, which is beyond the spread of seeds (n=3)");
-  EXPECT_EQ(study::verdict(spread_of({12, 13, 14}), spread_of({12.5, 13})),
-            "the difference to the best is within the spread of seeds (n=3 and 2)");
-  EXPECT_EQ(study::verdict(spread_of({12}), spread_of({11})),
-            "with one seed nothing can be said about the difference to the best");
+  const auto said = [](const std::vector<double>& worse_by) { return study::verdicts({worse_by}).at(0); };
+  EXPECT_EQ(said({0.1, -0.2, 0.3}), "the difference to the best is within the spread of seeds (n=3)");
+  EXPECT_EQ(said({0.9, 1, 1.1}), "worse than the best by 1, which is beyond the spread of seeds (n=3)");
+  EXPECT_EQ(said({-0.9, -1, -1.1}), "better than the best by 1, which is beyond the spread of seeds (n=3)");
+  EXPECT_EQ(said({0.5, 0.5}),
+            "worse than the best by 0.5, the same difference in every seed (n=2), no spread to test against");
+  EXPECT_EQ(said({0, 0, 0}), "equal in every seed (n=3)");
+  EXPECT_EQ(said({1}), "with one seed nothing can be said about the difference to the best");
+  EXPECT_EQ(said({}), "with no seed in common nothing can be said about the difference to the best");
+  // p = 0.03: beyond it alone, and not where two are compared.
+  const std::vector<double> some{2.23, 3.23, 4.23};
+  EXPECT_EQ(said(some), "worse than the best by 3.2, which is beyond the spread of seeds (n=3)");
+  for (const auto& one_of_two : study::verdicts({some, some}))
+    EXPECT_EQ(one_of_two, "the difference to the best is within the spread of seeds (n=3)");
 }
 
 TEST(Report, MarksTheBestAndSaysWhatTheOthersAre) {
@@ -86,11 +111,31 @@ TEST(Report, MarksTheBestAndSaysWhatTheOthersAre) {
   expect_in(text, "| 2 | 3 | 3 | **31.5 ± 1** | none |\n");
   expect_in(text, "![psnr_db.10](psnr_db.10.svg)\n");
   expect_in(text, "- denoise.steps=2: 31.5 ± 1, the best\n");
-  expect_in(text,
-            "- denoise.steps=1: 31 ± 1, the difference to the best is within the spread of seeds (n=3)\n");
+  expect_in(
+      text,
+      "- denoise.steps=1: 31 ± 1, worse than the best by 0.5, the same difference in every seed (n=3), no "
+      "spread to test against\n");
   expect_in(text, "- denoise.steps=4: 20.1 ± 0.1, worse than the best by 11, which is beyond");
   expect_in(text, "## ball_error_px.10\n\nNothing was measured.\n");
   EXPECT_EQ(text.find("## Failed"), std::string::npos) << text;
+}
+
+TEST(Report, MarksAllThatAreEquallyGood) {
+  Known known;
+  for (std::size_t i = 0; i < 9; i += 3) known.results[i].figures = known.results[i + 1].figures;
+  const auto text = study::report(known.said, known.plan, known.results, {});
+  expect_in(text, "| 1 | 3 | 3 | **31.5 ± 1** | none |\n");
+  expect_in(text, "| 2 | 3 | 3 | **31.5 ± 1** | none |\n");
+  expect_in(text, "- denoise.steps=2: 31.5 ± 1, equal in every seed (n=3)\n");
+}
+
+TEST(Report, SaysOfHowManySeedsAFigureIs) {
+  Known known;
+  known.results[6].figures["psnr_db"]["10"] = nullptr;  // one step, the last seed
+  const auto text = study::report(known.said, known.plan, known.results, {});
+  expect_in(text, "| 1 | 3 | 2 | 30.5 ± 0.71 (n=2) | none |\n");
+  expect_in(text, "- denoise.steps=1: 30.5 ± 0.71 (n=2), worse than the best by 0.5, the same");
+  expect_in(text, "in every seed (n=2), no spread");
 }
 
 TEST(Report, NamesWhatFailed) {
@@ -99,7 +144,7 @@ TEST(Report, NamesWhatFailed) {
   const auto text = study::report(known.said, known.plan, known.results, {});
   expect_in(text, "8 of 9 cells are done");
   expect_in(text, "## Failed\n\n- denoise.steps=2, seed 1: no such luck (log.txt)\n");
-  expect_in(text, "| 2 | 2 |");
+  expect_in(text, "| 2 | 2 | 3 | **31.5 ± 1.4** | none |\n");
 }
 
 TEST(Report, IsATableForProgramsToo) {

@@ -108,10 +108,10 @@ std::vector<std::pair<std::string, Metrics>> metrics_of(const Plan& plan, const 
 std::vector<Chart> charts(const Study& study, const Plan& plan, const std::vector<Result>& results,
                           const Folders& folders) {
   std::vector<Chart> all;
-  std::set<double> costs;
+  std::vector<double> costs;
   for (const auto& cells : combinations(plan))
-    if (const auto cost = spread_of(results, cells, evaluations); cost.n > 0) costs.insert(cost.mean);
-  if (costs.size() > 1)
+    if (const auto cost = spread_of(results, cells, evaluations); cost.n > 0) costs.push_back(cost.mean);
+  if (!alike(costs))
     for (const auto& figure : study.report)
       if (figure != evaluations) all.push_back({figure, quality(figure, plan, results)});
 

@@ -12,6 +12,8 @@
 #include <set>
 #include <stdexcept>
 
+#include "stages/find_checkpoint.h"
+#include "stages/model/safetensors.h"
 #include "stages/train/resume_file.h"
 #include "stages/whole_file.h"
 
@@ -33,12 +35,12 @@ Figures read_json(const fs::path& path) {
   return Figures::parse(file);
 }
 
-// Of the weights that are measured, the newest.
+// Of the weights that are measured, as they say it themselves: the index beside them is written later, and a kill may
+// come in between.
 Figures validation_loss(const fs::path& run) {
-  const auto index = read_json(run / "checkpoints" / "index.json");
-  for (const auto& saved : index.at("best_first"))
-    if (saved.at("file") == index.at("latest") && saved.contains("val_loss")) return saved.at("val_loss");
-  return nullptr;
+  const auto facts = model::read_metadata(stages::find_checkpoint(run.string(), "checkpoint"));
+  const auto fact = facts.find("val_loss");
+  return fact == facts.end() ? Figures() : Figures::parse(fact->second);
 }
 
 // The commands alone say all, so that they repeat a cell beside what is there.
@@ -107,7 +109,10 @@ class Conductor {
       arguments.insert(arguments.end(), {"--runs", folders_.trained.string(), "--name", training.id});
     }
     spdlog::info("{}: training", where);
-    return hands_.run(arguments, log) == 0 ? "" : said_in(log);
+    if (hands_.run(arguments, log) != 0) return said_in(log);
+    // Who stops a run, and not the study, ends it in good order.
+    if (hands_.stopping() || is_trained(training, folders_)) return "";
+    return "ended before its budget (" + log.generic_string() + ")";
   }
 
   void measure(const Cell& cell, const std::string& where, Result& result) const {

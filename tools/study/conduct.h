@@ -57,7 +57,7 @@ std::vector<Result> look(const Plan& plan, const Folders& folders);
 bool is_trained(const Training& training, const Folders& folders);
 
 /// Trains and measures what is not done, and brings `results` up to date. A cell that fails is marked, and the next one
-/// follows. Throws std::runtime_error when it cannot write.
+/// follows. No other study may work with these folders meanwhile. Throws std::runtime_error when it cannot write.
 void conduct(const Plan& plan, const Folders& folders, const Hands& hands, std::vector<Result>& results);
 
 /// How long what is left will take: from what is done already, else from the budget and from how long `run eval` takes

@@ -7,10 +7,13 @@
 #include <fstream>
 #include <iterator>
 #include <set>
+#include <stdexcept>
 #include <string_view>
 #include <utility>
 
 #include "stages/find_checkpoint.h"
+#include "stages/model/schedule.h"
+#include "stages/play/evaluations.h"
 
 namespace study {
 namespace {
@@ -36,7 +39,21 @@ graph::Value sorted(graph::Value value) {
   return value;
 }
 
-std::string text_of(const graph::Pipeline& pipeline) { return graph::to_yaml(sorted(pipeline.merged)); }
+// And values as they were understood: 1.0 is 1.
+std::string text_of(const graph::Pipeline& pipeline) {
+  auto merged = pipeline.merged;
+  for (const auto& stage : pipeline.stages) {
+    auto* params = stage.params.get();
+    auto& own = *merged.find("stages")->find(stage.name);
+    for (const auto& parameter : stage.type->parameters)
+      (own.find(parameter.name) ? own : merged).set(parameter.name, parameter.encode(params));
+    for (const auto& use : stage.type->blocks)
+      if (auto* block = merged.find(use.block))
+        for (const auto& parameter : graph::blocks().at(use.block).parameters)
+          block->set(parameter.name, parameter.encode(use.member(params)));
+  }
+  return graph::to_yaml(sorted(std::move(merged)));
+}
 
 // Every combination of choices, the last axis' changing first.
 std::vector<std::vector<Setting>> combine(const std::vector<Axis>& axes) {
@@ -103,6 +120,7 @@ class Planner {
       training.push_back(seeded);
       cell.training = training_with(training, combination);
       weights_ = plan_.trainings[*cell.training].id;
+      if (!plugins_.empty()) play.insert(play.begin(), plugins_);
     }
     play.push_back(seeded);
     graph::Request request{.file = project_.eval, .overrides = play};
@@ -111,7 +129,9 @@ class Planner {
       cell.arguments.push_back("--quick");
     }
     add_settings(play, cell.arguments);
-    cell.id = digest(weights_ + "\n" + text_of(load(request)));
+    const auto measured = load(request);
+    check_schedule(*measured.merged.find("stages")->find("denoise"), cell);
+    cell.id = digest(weights_ + "\n" + text_of(measured));
     if (!ids_.insert(cell.id).second)
       throw graph::Error(study_.file + ": two cells have the same settings: " +
                          label(plan_.keys, cell.choices) + "; take one out");
@@ -130,6 +150,11 @@ class Planner {
       throw graph::Error(
           study_.file + ": " + study_.pipeline +
           " keeps no checkpoint, so there is nothing to measure; expected a pipeline that trains");
+    // `run eval` does not read the file that names them.
+    if (const auto* plugins = pipeline.merged.find("plugins")) {
+      plugins_ = "plugins=" + graph::to_yaml(*plugins);
+      plugins_.pop_back();  // the end of the line
+    }
     Training training{.id = digest(text_of(pipeline)), .budget = budget};
     const auto known = std::ranges::find(plan_.trainings, training.id, &Training::id);
     const auto index = static_cast<std::size_t>(known - plan_.trainings.begin());
@@ -141,6 +166,28 @@ class Planner {
     add_settings(settings, training.arguments);
     plan_.trainings.push_back(std::move(training));
     return index;
+  }
+
+  // Whether the values go together, the denoiser asks when it starts, which is after training.
+  void check_schedule(const graph::Value& denoiser, const Cell& cell) const {
+    if (!stages::evaluations_per_frame(denoiser)) return;  // of a type that is not the project's
+    model::Schedule schedule;
+    int steps = 0;
+    const auto take = [&]<class T>(const char* key, T& value) {
+      value = graph::Codec<T>::decode(*denoiser.find(key));
+    };
+    take("schedule", schedule.schedule);
+    take("shift", schedule.shift);
+    take("spacing", schedule.spacing);
+    take("terminal", schedule.terminal);
+    take("rho", schedule.rho);
+    take("levels", schedule.levels);
+    take("steps", steps);
+    try {
+      model::noise_levels(schedule, steps);
+    } catch (const std::invalid_argument& error) {
+      throw graph::Error(study_.file + ": " + label(plan_.keys, cell.choices) + ": " + error.what());
+    }
   }
 
   static void add_settings(const std::vector<std::string>& settings, std::vector<std::string>& arguments) {
@@ -165,6 +212,7 @@ class Planner {
   const Project& project_;
   std::set<std::string> played_;  // the stages of play
   std::string weights_;           // what is measured, as a digest
+  std::string plugins_;           // of the training pipeline, as --set takes them; "" for none
   std::set<std::string> ids_;     // of cells
   Plan plan_;
 };

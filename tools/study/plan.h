@@ -5,7 +5,9 @@
 // a stage, as device, are both.
 //
 // Runs and cells are named by a digest of all their settings, defaults included: equal settings are found again
-// whatever else a study file says, in another study too, and a changed setting or budget is another cell.
+// whatever else a study file says, in another study too, and a changed setting or budget is another cell. Of files that
+// settings name (stepped.init, clips.path, plugins), the path counts and not what is in them; of the weights that a study
+// without training measures, what is in them.
 #pragma once
 
 #include <cstdint>
@@ -50,7 +52,8 @@ struct Plan {
   std::size_t seeds = 1;
 };
 
-/// Checks every combination as a run would. Throws graph::Error with what is wrong.
+/// Checks every combination as a run would, and whether the denoiser's noise levels exist, which a run asks when it
+/// starts. Throws graph::Error with what is wrong, as two cells with the same settings.
 Plan plan(const Study& study, const Project& project);
 
 /// Of each combination its cells, by index: one for every seed.

@@ -7,11 +7,13 @@
 #include <array>
 #include <cmath>
 #include <cstdint>
+#include <limits>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <stdexcept>
 
 #include "stages/whole_file.h"
+#include "tools/study/spread.h"
 
 namespace study {
 namespace {
@@ -131,7 +133,9 @@ class Side {
     const auto [least, most] = std::ranges::minmax(numbers);
     low_ = along(least);
     high_ = along(most);
-    const auto margin = high_ > low_ ? 0.05 * (high_ - low_) : 0.5 * std::max(1.0, std::abs(low_));
+    // Around a single number, or several that rounding alone tells apart: half of it, or half a decade.
+    const auto alone = logarithmic ? 0.5 : 0.5 * std::max(1.0, std::abs(low_));
+    const auto margin = alike({least, most}) ? alone : 0.05 * (high_ - low_);
     low_ -= margin;
     high_ += margin;
   }
@@ -229,21 +233,27 @@ class Layout {
 
 // A step of 1, 2 or 5 times a power of ten, with at most six of them in between.
 std::vector<double> linear_ticks(double low, double high) {
-  const auto power = std::pow(10, std::floor(std::log10((high - low) / 6)));
+  constexpr int most = 6;
+  const auto power = std::pow(10, std::floor(std::log10((high - low) / most)));
   auto step = 10 * power;
   for (const double times : {5, 2, 1})
-    if ((high - low) / (times * power) <= 6) step = times * power;
+    if ((high - low) / (times * power) <= most) step = times * power;
+  const auto first = std::ceil(low / step);
   std::vector<double> all;
-  for (auto k = std::ceil(low / step); k * step <= high; ++k) all.push_back(k * step + 0.0);  // never -0
+  // Counted, since a large `first` may stay the same when one is added.
+  for (int i = 0; i <= most; ++i)
+    if (const auto mark = (first + i) * step; mark <= high) all.push_back(mark + 0.0);  // never -0
   return all;
 }
 
 }  // namespace
 
 std::vector<double> ticks(double low, double high, bool logarithmic) {
+  constexpr double last = std::numeric_limits<double>::max_exponent10;
   std::vector<double> all;
   if (logarithmic)
-    for (auto power = std::floor(std::log10(low)); power <= std::log10(high); ++power)
+    for (auto power = std::max(std::floor(std::log10(low)), -last); power <= std::min(std::log10(high), last);
+         ++power)
       for (const int times : {1, 2, 5})
         if (const auto mark = times * std::pow(10, power); mark >= low && mark <= high) all.push_back(mark);
   // Less than a decade may hold none.

@@ -52,6 +52,10 @@ struct Ranking {
   std::size_t best = 0;
 
   bool has_best() const { return best < spreads.size(); }
+  // Several may be equally good.
+  bool is_best(std::size_t c) const {
+    return spreads[c].n > 0 && alike({spreads[c].mean, spreads[best].mean});
+  }
 };
 
 Ranking rank(const std::vector<Result>& results, const std::vector<std::vector<std::size_t>>& all,
@@ -94,10 +98,11 @@ class Page {
     return fmt::format(
         "{}, seeds {}, measured with `run eval{}`. {} of {} cells are done; all figures of each are in "
         "results.csv.\n\nMean over the seeds ± their standard deviation; ↑ more is better, ↓ less is better; "
-        "the "
-        "best are bold. NFE are the network's evaluations a frame. A difference is called beyond the spread "
-        "of "
-        "seeds where Welch's t test says so at 5 %: of twenty that are mere chance, it calls one so.\n",
+        "the best are bold. n are the cells that are done; a figure that some of them could not measure has "
+        "its own. NFE are the network's evaluations a frame. Each combination is compared with the best, "
+        "seed by seed, and the difference is called beyond the spread of seeds where a paired t test says so "
+        "at 5 %, with Holm's correction for the number of comparisons. That the best was chosen by the same "
+        "figures is not corrected for: what is close, other seeds should confirm.\n",
         trained, graph::join(seeds), study_.quick ? " --quick" : "", count(results_, Status::done),
         results_.size());
   }
@@ -112,12 +117,11 @@ class Page {
       const auto& cells = combinations_[c];
       const auto evaluations = spread_of(results_, cells, "evaluations_per_frame");
       auto row = plan_.cells[cells.front()].choices;
-      row.push_back(std::to_string(
-          std::ranges::count_if(cells, [&](auto cell) { return results_[cell].status == Status::done; })));
+      row.push_back(std::to_string(done(c)));
       row.push_back(evaluations.n == 0 ? "" : fmt::format("{:g}", evaluations.mean));
       for (const auto& ranking : rankings_) {
-        const auto number = text_of(ranking.spreads[c]);
-        row.push_back(c == ranking.best ? "**" + number + "**" : number);
+        const auto shown = number(ranking, c);
+        row.push_back(ranking.is_best(c) ? "**" + shown + "**" : shown);
       }
       text += row_of(row);
     }
@@ -129,13 +133,30 @@ class Page {
     auto text = "## " + study_.report[index] + "\n\n";
     if (!ranking.has_best()) return text + "Nothing was measured.\n";
     const auto line = [&](std::size_t c, const std::string& said) {
-      return fmt::format("- {}: {}, {}\n", name(c), text_of(ranking.spreads[c]), said);
+      return fmt::format("- {}: {}, {}\n", name(c), number(ranking, c), said);
     };
     text += line(ranking.best, "the best");
-    for (std::size_t c = 0; c < combinations_.size(); ++c)
-      if (c != ranking.best && ranking.spreads[c].n > 0)
-        text += line(c, verdict(ranking.spreads[ranking.best], ranking.spreads[c]));
+    std::vector<std::size_t> others;
+    std::vector<std::vector<double>> worse_by;
+    for (std::size_t c = 0; c < combinations_.size(); ++c) {
+      if (c == ranking.best || ranking.spreads[c].n == 0) continue;
+      others.push_back(c);
+      worse_by.push_back(differences_of(ranking.best, c, study_.report[index]));
+    }
+    const auto said = verdicts(worse_by);
+    for (std::size_t i = 0; i < others.size(); ++i) text += line(others[i], said[i]);
     return text;
+  }
+
+  // By how much `other` is worse, in every seed that both have.
+  std::vector<double> differences_of(std::size_t best, std::size_t other, const std::string& figure) const {
+    std::vector<double> all;
+    for (std::size_t seed = 0; seed < plan_.seeds; ++seed) {
+      const auto good = number_in(results_[combinations_[best][seed]].figures, figure),
+                 worse = number_in(results_[combinations_[other][seed]].figures, figure);
+      if (good && worse) all.push_back(higher_is_better(figure) ? *good - *worse : *worse - *good);
+    }
+    return all;
   }
 
   std::string failures() const {
@@ -147,6 +168,18 @@ class Page {
           text += fmt::format("- {}, seed {}: {}\n", label(plan_.keys, plan_.cells[cell].choices),
                               plan_.cells[cell].seed, results_[cell].complaint);
     return text;
+  }
+
+  std::size_t done(std::size_t combination) const {
+    return static_cast<std::size_t>(std::ranges::count_if(
+        combinations_[combination], [&](auto cell) { return results_[cell].status == Status::done; }));
+  }
+
+  // With its n where that is not the combination's.
+  std::string number(const Ranking& ranking, std::size_t combination) const {
+    const auto& spread = ranking.spreads[combination];
+    const bool whole = spread.n == 0 || spread.n == done(combination);
+    return text_of(spread) + (whole ? "" : fmt::format(" (n={})", spread.n));
   }
 
   std::string name(std::size_t combination) const {

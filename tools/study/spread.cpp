@@ -1,4 +1,4 @@
-// spread: mean, deviation, Welch's test.
+// spread: mean, deviation, the paired test, Holm's correction.
 #include "tools/study/spread.h"
 
 #include <fmt/format.h>
@@ -6,14 +6,42 @@
 #include <algorithm>
 #include <boost/math/distributions/students_t.hpp>
 #include <cmath>
+#include <numeric>
 
 namespace study {
+namespace {
+
+std::string verdict(const std::vector<double>& worse_by, bool beyond) {
+  const auto spread = spread_of(worse_by);
+  if (spread.n < 2)
+    return fmt::format("with {} nothing can be said about the difference to the best",
+                       spread.n == 0 ? "no seed in common" : "one seed");
+  const auto by =
+      fmt::format("{} than the best by {:.2g}", spread.mean < 0 ? "better" : "worse", std::abs(spread.mean));
+  if (alike(worse_by))
+    return spread.mean == 0
+               ? fmt::format("equal in every seed (n={})", spread.n)
+               : fmt::format("{}, the same difference in every seed (n={}), no spread to test against", by,
+                             spread.n);
+  return beyond ? fmt::format("{}, which is beyond the spread of seeds (n={})", by, spread.n)
+                : fmt::format("the difference to the best is within the spread of seeds (n={})", spread.n);
+}
+
+}  // namespace
+
+bool alike(const std::vector<double>& numbers) {
+  if (numbers.empty()) return true;
+  const auto [least, most] = std::ranges::minmax(numbers);
+  return most - least <= 1e-9 * std::max(std::abs(least), std::abs(most));
+}
 
 Spread spread_of(const std::vector<double>& numbers) {
   Spread spread{.n = numbers.size()};
   if (numbers.empty()) return spread;
   const auto n = static_cast<double>(numbers.size());
-  for (const auto number : numbers) spread.mean += number / n;
+  // From the first on: the mean of equal numbers is that number, to the last digit.
+  spread.mean = numbers.front();
+  for (const auto number : numbers) spread.mean += (number - numbers.front()) / n;
   double squares = 0;
   for (const auto number : numbers) squares += (number - spread.mean) * (number - spread.mean);
   if (numbers.size() > 1) spread.deviation = std::sqrt(squares / (n - 1));
@@ -26,30 +54,37 @@ std::string text_of(const Spread& spread) {
   return fmt::format("{:.4g} ± {:.2g}", spread.mean, spread.deviation);
 }
 
-bool differ(const Spread& a, const Spread& b) {
-  // The variance of a mean, and its share in the degrees of freedom.
-  const auto variance = [](const Spread& each) {
-    return each.deviation * each.deviation / static_cast<double>(each.n);
-  };
-  const auto share = [&](const Spread& each) {
-    return variance(each) * variance(each) / static_cast<double>(each.n - 1);
-  };
-  const auto both = variance(a) + variance(b), difference = std::abs(a.mean - b.mean);
-  if (both == 0) return difference > 0;
-  const boost::math::students_t distribution(both * both / (share(a) + share(b)));
-  constexpr double level = 0.05;
-  return difference / std::sqrt(both) > boost::math::quantile(distribution, 1 - level / 2);
+double p_value(const std::vector<double>& differences) {
+  if (differences.size() < 2 || alike(differences)) return 1;
+  const auto spread = spread_of(differences);
+  const auto n = static_cast<double>(spread.n);
+  const auto t = std::abs(spread.mean) / (spread.deviation / std::sqrt(n));
+  const boost::math::students_t distribution(n - 1);
+  return 2 * boost::math::cdf(boost::math::complement(distribution, t));
 }
 
-std::string verdict(const Spread& best, const Spread& other) {
-  const auto n =
-      best.n == other.n ? fmt::format("n={}", other.n) : fmt::format("n={} and {}", best.n, other.n);
-  if (std::min(best.n, other.n) < 2)
-    return "with one seed nothing can be said about the difference to the best";
-  return differ(best, other)
-             ? fmt::format("worse than the best by {:.2g}, which is beyond the spread of seeds ({})",
-                           std::abs(best.mean - other.mean), n)
-             : fmt::format("the difference to the best is within the spread of seeds ({})", n);
+std::vector<bool> holm(const std::vector<double>& p_values) {
+  constexpr double level = 0.05;
+  std::vector<std::size_t> rising(p_values.size());
+  std::iota(rising.begin(), rising.end(), std::size_t{0});
+  std::ranges::sort(rising, {}, [&](std::size_t i) { return p_values[i]; });
+  std::vector<bool> beyond(p_values.size(), false);
+  auto left = static_cast<double>(p_values.size());
+  for (const auto i : rising) {
+    if (p_values[i] > level / left) break;
+    beyond[i] = true;
+    --left;
+  }
+  return beyond;
+}
+
+std::vector<std::string> verdicts(const std::vector<std::vector<double>>& worse_by) {
+  std::vector<double> p_values;
+  for (const auto& each : worse_by) p_values.push_back(p_value(each));
+  const auto beyond = holm(p_values);
+  std::vector<std::string> all;
+  for (std::size_t i = 0; i < worse_by.size(); ++i) all.push_back(verdict(worse_by[i], beyond[i]));
+  return all;
 }
 
 }  // namespace study

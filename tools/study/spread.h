@@ -7,6 +7,9 @@
 
 namespace study {
 
+/// Whether numbers are one but for rounding: within 1e-9 of the largest. So are none.
+bool alike(const std::vector<double>& numbers);
+
 /// Of the numbers that some seeds gave.
 struct Spread {
   std::size_t n = 0;
@@ -19,15 +22,25 @@ Spread spread_of(const std::vector<double>& numbers);
 /// "31.23 ± 0.41", without the deviation for one number, "none" for none.
 std::string text_of(const Spread& spread);
 
-/// Whether two means differ by more than seeds explain: Welch's t test, two-sided, at 5 %. Both of at least two numbers.
+/// How likely seeds alone bring the mean of differences so far from 0: the paired t test, two-sided. Cells of one seed
+/// share their games, often their training too, and rise and fall together; so each difference is one of two cells
+/// with the same seed. 1 where there is nothing to test: of fewer than two differences, and of such as are alike.
 ///
-///   t = (a - b) / s,   s² = s_a²/n_a + s_b²/n_b,   with s⁴ / (s_a⁴/(n_a²(n_a - 1)) + s_b⁴/(n_b²(n_b - 1))) degrees of
-///   freedom
+///   t = mean / (deviation / √n),   with n - 1 degrees of freedom
 ///
-/// Source: Welch 1947, Biometrika 34
-bool differ(const Spread& a, const Spread& b);
+/// Source: Student 1908, Biometrika 6
+double p_value(const std::vector<double>& differences);
 
-/// What can be said of the difference between the best and another, in words.
-std::string verdict(const Spread& best, const Spread& other);
+/// Which of several comparisons are beyond the spread of seeds, by their p values: at 5 % for all together, with Holm's
+/// correction.
+///
+///   p_0 ≤ p_1 ≤ … of m comparisons: those before the first p_i > 0.05 / (m - i)
+///
+/// Source: Holm 1979, Scandinavian Journal of Statistics 6
+std::vector<bool> holm(const std::vector<double>& p_values);
+
+/// What can be said, in words, of combinations that are compared with the best. `worse_by` has for each of them by how
+/// much it is worse, in every seed that both have.
+std::vector<std::string> verdicts(const std::vector<std::vector<double>>& worse_by);
 
 }  // namespace study

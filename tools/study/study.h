@@ -12,7 +12,8 @@
 //   quick: true                              # measured with `run eval --quick`
 //   report: [psnr_db.10, ball_error_px.10]   # figures, the most important first
 //
-// Paths are relative to the study file. A combination with a seed is a cell.
+// Paths are relative to the study file, but those that are values in `set` and `axes` to the current folder, as with
+// --set. A combination with a seed is a cell.
 #pragma once
 
 #include <cstdint>
