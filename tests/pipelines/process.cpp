@@ -5,12 +5,15 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/mount.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <fstream>
 #include <iterator>
 #include <stdexcept>
+#include <string>
 #include <thread>
 
 namespace tests {
@@ -29,10 +32,10 @@ const Folder& runtime_folder() {
 
 Process::Process(std::vector<std::string> arguments) {
   setenv("XDG_RUNTIME_DIR", runtime_folder().string().c_str(), 1);
-  char name[] = "/tmp/worldline-test-XXXXXX";
-  const int log = mkstemp(name);
+  static std::atomic<int> processes = 0;
+  log_ = runtime_folder() / (std::to_string(++processes) + ".log");
+  const int log = open(log_.c_str(), O_CREAT | O_EXCL | O_RDWR, S_IRUSR | S_IWUSR);
   if (log < 0) throw std::runtime_error("cannot make a log file");
-  log_ = name;
   std::string binary = WORLDLINE_BINARY;
   std::vector<char*> argv = {binary.data()};
   for (auto& argument : arguments) argv.push_back(argument.data());
