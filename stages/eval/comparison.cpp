@@ -27,6 +27,9 @@ constexpr std::ptrdiff_t least_found = 7;
 constexpr double least_turn = 0.5;                       // px on a side, some times the finder's error
 constexpr double nearest_turn = 0.5, farthest_turn = 2;  // times the truth's
 constexpr std::ptrdiff_t bounce_tolerance = 1;
+constexpr double serve_tolerance = 40;  // court units
+
+std::size_t part_of(std::int64_t horizon) { return horizon > early_frames ? 1 : 0; }
 
 double square_error(std::span<const std::uint8_t> a, std::span<const std::uint8_t> b) {
   std::int64_t sum = 0;
@@ -89,17 +92,51 @@ bool is_near(double dreamed, double truth) {
 
 }  // namespace
 
+Comparison::Comparison(const pong::Finder& finder) : finder_(finder) {
+  std::vector<std::uint8_t> frame(finder.size().bytes());
+  pong::render(pong::Simulator(0).state, finder.size(), pong::Rendering::area, frame);
+  serve_ = finder.look(frame).ball.value();
+}
+
 void Comparison::add(std::size_t number, const FramePair& pair) {
   if (number >= episodes_.size()) episodes_.resize(number + 1);
   auto& episode = episodes_[number];
-  if (++episode.horizon == 1)
-    episode.dreamed_paddle = episode.true_paddle = finder_.look(pair.last).right_paddle;
-  add_pixels(episode.horizon, pair);
+  if (++episode.horizon == 1) {
+    const auto last = finder_.look(pair.last);
+    episode.dreamed_paddle = episode.true_paddle = last.right_paddle;
+    episode.dreamed_ball = last.ball;
+  }
   const auto dreamed = finder_.look(pair.dreamed), truth = finder_.look(pair.truth);
-  add_paddle(episode, pair, dreamed, truth);
-  episode.balls.push_back({dreamed.ball, truth.ball, pair.step});
-  if (episode.balls.size() > bounce_frames) episode.balls.pop_front();
-  add_ball(episode, dreamed, truth);
+  one_ball_[part_of(episode.horizon)].add(dreamed.balls == 1);
+  add_serve(episode, pair.step.reward != 0, dreamed.ball);
+  if (episode.true_serve) return;
+  add_pixels(episode.horizon, pair);
+  add_ball(episode, pair.step, dreamed, truth);
+  if (!episode.dreamed_serve) add_paddle(episode, pair, dreamed, truth);
+}
+
+// A ball that is farther from where it was last seen than it could fly did not fly there.
+void Comparison::add_serve(Episode& episode, bool is_served, const std::optional<Spot>& dreamed) {
+  if (is_served && !episode.true_serve) episode.true_serve = episode.horizon;
+  if (dreamed) {
+    using pong::Court;
+    const auto units = [&](const Spot& a) { return distance(*dreamed, a) / finder_.rows_per_unit(); };
+    const double frames = static_cast<double>(episode.horizon - episode.seen),
+                 flight = frames * Court::ticks_per_frame *
+                          std::hypot(Court::ball_speed_x, Court::ball_max_speed_y);
+    if (!episode.dreamed_serve && episode.dreamed_ball && units(serve_) < serve_tolerance &&
+        units(*episode.dreamed_ball) > 1.5 * flight)
+      episode.dreamed_serve = episode.horizon;
+    episode.dreamed_ball = dreamed;
+    episode.seen = episode.horizon;
+  }
+  if (episode.has_judged_serve) return;
+  const auto both = episode.true_serve && episode.dreamed_serve;
+  const auto first =
+      std::min(episode.true_serve.value_or(episode.horizon), episode.dreamed_serve.value_or(episode.horizon));
+  if (!both && episode.horizon <= first) return;  // the other one may serve in the next frame
+  serves_.add(both);
+  episode.has_judged_serve = true;
 }
 
 void Comparison::add_pixels(std::int64_t horizon, const FramePair& pair) {
@@ -110,7 +147,7 @@ void Comparison::add_pixels(std::int64_t horizon, const FramePair& pair) {
 
 void Comparison::add_paddle(Episode& episode, const FramePair& pair, const pong::Sight& dreamed,
                             const pong::Sight& truth) {
-  const std::size_t part = episode.horizon > early_frames ? 1 : 0;
+  const auto part = part_of(episode.horizon);
   const double full = pong::Court::paddle_speed * pong::Court::ticks_per_frame * finder_.rows_per_unit();
   if (truth.right_paddle)
     paddle_error_[part].add(dreamed.right_paddle
@@ -122,13 +159,7 @@ void Comparison::add_paddle(Episode& episode, const FramePair& pair, const pong:
   const auto goes = [&](double direction) {
     return dreamed_way && *dreamed_way * direction >= answers * full;
   };
-  // A point puts the paddles back into the middle: no action did that.
-  const bool is_reset = pair.step.reward != 0;
-  if (is_reset) {
-    episode.unanswered.clear();
-    episode.moved.fill(episode.horizon);
-  }
-  if (true_way && std::abs(*true_way) >= moves * full && !is_reset) {
+  if (true_way && std::abs(*true_way) >= moves * full) {
     const double direction = *true_way > 0 ? 1 : -1;
     control_[part].add(goes(direction));
     auto& moved = episode.moved[direction > 0 ? 1 : 0];
@@ -148,16 +179,18 @@ void Comparison::add_paddle(Episode& episode, const FramePair& pair, const pong:
   episode.action = pair.action;
 }
 
-void Comparison::add_ball(Episode& episode, const pong::Sight& dreamed, const pong::Sight& truth) {
-  one_ball_[episode.horizon > early_frames ? 1 : 0].add(dreamed.balls == 1);
+void Comparison::add_ball(Episode& episode, const pong::StepResult& step, const pong::Sight& dreamed,
+                          const pong::Sight& truth) {
+  episode.balls.push_back({dreamed.ball, truth.ball, step});
+  if (episode.balls.size() > bounce_frames) episode.balls.pop_front();
   if (truth.ball && std::ranges::find(ball_horizons, episode.horizon) != ball_horizons.end())
     ball_error_[episode.horizon].push_back(dreamed.ball
                                                ? distance(*dreamed.ball, *truth.ball)
                                                : std::hypot(finder_.size().height, finder_.size().width));
   if (episode.balls.size() < bounce_frames) return;
-  const auto& step = episode.balls[bounce_half].step;
-  if (step.wall_bounce) add_bounce(episode.balls, Axis::row);
-  if (step.left_hit || step.right_hit) add_bounce(episode.balls, Axis::column);
+  const auto& bounce = episode.balls[bounce_half].step;
+  if (bounce.wall_bounce) add_bounce(episode.balls, Axis::row);
+  if (bounce.left_hit || bounce.right_hit) add_bounce(episode.balls, Axis::column);
 }
 
 void Comparison::add_bounce(const std::deque<Places>& balls, Axis axis) {
@@ -166,7 +199,6 @@ void Comparison::add_bounce(const std::deque<Places>& balls, Axis axis) {
     return ball ? std::optional(axis == Axis::row ? ball->row : ball->column) : std::nullopt;
   };
   for (const auto& each : balls) {
-    if (each.step.reward != 0) return;
     dreamed.push_back(place(each.dreamed));
     truth.push_back(place(each.truth));
   }
@@ -193,6 +225,7 @@ Figures Comparison::figures() const {
   }
   figures["one_ball"] = early_and_late(one_ball_);
   figures["bounce_accuracy"] = bounces_.figure();
+  figures["serve_accuracy"] = serves_.figure();
   return figures;
 }
 

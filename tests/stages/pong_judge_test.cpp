@@ -124,6 +124,7 @@ TEST_F(PongJudge, AFrameLateIsADelayOfOne) {
   EXPECT_LT(figures.at("ball_error_px").at("10").get<double>(), 1.5);
   // Within one frame is near enough.
   EXPECT_GT(figures.at("bounce_accuracy").get<double>(), 0.9);
+  EXPECT_EQ(figures.at("serve_accuracy").get<double>(), 1.0);
 }
 
 TEST_F(PongJudge, ThreeFramesLateBouncesLate) {
@@ -135,6 +136,7 @@ TEST_F(PongJudge, ThreeFramesLateBouncesLate) {
   });
   EXPECT_EQ(figures.at("action_delay_frames").get<double>(), 3.0);
   EXPECT_LT(figures.at("bounce_accuracy").get<double>(), 0.1);
+  EXPECT_EQ(figures.at("serve_accuracy").get<double>(), 0.0);
 }
 
 TEST_F(PongJudge, ASecondBallIsOneTooMany) {

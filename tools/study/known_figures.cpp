@@ -19,6 +19,7 @@ const std::vector<KnownFigure>& known_figures() {
                                     {"ball_error_px", {"5", "10", "20", "30"}, false},
                                     {"one_ball", {"early", "late"}, true},
                                     {"bounce_accuracy", {}, true},
+                                    {"serve_accuracy", {}, true},
                                     {"stable_frames", {}, true},
                                     {"frames_per_second", {"1", "4", "16", "64"}, true},
                                     {"latency_ms", {"p50", "p99"}, false},
