@@ -199,7 +199,7 @@ Json readers(const model::Config& network) {
   const GameSetup setup{.model = network,
                         .taps = folder.ipc("taps"),
                         .control = folder.ipc("control"),
-                        .overrides = {"local=true", "clock.realtime=false"}};
+                        .overrides = {"local=true", "clock.realtime=false", "denoise.steps=4"}};
   // Forked before the game, while nothing of ours is at work on another thread.
   const Audience audience(setup.taps, 10);
   BenchGame game(setup);
@@ -273,11 +273,11 @@ Dreamed dreamed(BenchGame& game) {
 Json latency(const model::Config& network, const std::string& name, const std::string& taps,
              const std::string& control) {
   std::fprintf(stderr, "taps: %d acts over %s\n", acts, name.c_str());
-  const GameSetup setup{
-      .model = network,
-      .taps = taps,
-      .control = control,
-      .overrides = {"local=true", "clock.realtime=true", "clock.rate=" + std::to_string(rate)}};
+  const GameSetup setup{.model = network,
+                        .taps = taps,
+                        .control = control,
+                        .overrides = {"local=true", "denoise.steps=4", "clock.realtime=true",
+                                      "clock.rate=" + std::to_string(rate)}};
   BenchGame game(setup);
   stages::Client client(game.control(), {});
   const auto tap = stages::subscribe_to(game.taps().endpoint(), {message_prefix()}, {});

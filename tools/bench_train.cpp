@@ -73,7 +73,7 @@ double busy(const std::vector<Stretch>& all, const std::string& stage) {
 Json bench_train(const BenchSetup& setup) {
   std::fprintf(stderr, "train: steps of %lld clips\n", static_cast<long long>(setup.batch));
   auto stages_of_a_step = data_stages();
-  stages_of_a_step.insert(stages_of_a_step.end(), {"gradients", "stepped", "validated"});
+  stages_of_a_step.insert(stages_of_a_step.end(), {"sampled", "taught", "gradients", "stepped", "validated"});
   std::vector<Stretch> all;
   const auto past = past_of(setup);
   std::int64_t frames = 0;  // of a clip, that are predicted

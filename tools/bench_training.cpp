@@ -42,9 +42,9 @@ const std::vector<std::string>& data_stages() {
 graph::Pipeline training(const std::filesystem::path& config, std::int64_t batch,
                          const std::vector<std::string>& stages) {
   // Steps without number: the learning rates rise so slowly then that the network stays as it was drawn.
-  auto pipeline =
-      load(config, {"device=cpu", "clips.batch=" + std::to_string(batch), "gradients.micro_batch=1",
-                    "validated.every=1000000000", "stop.steps=1000000000"});
+  auto pipeline = load(config, {"device=cpu", "clips.batch=" + std::to_string(batch),
+                                "gradients.micro_batch=1", "gradients.least_past=0", "sampled.share=0",
+                                "validated.every=1000000000", "stop.steps=1000000000"});
   const auto all = std::exchange(pipeline.stages, {});
   std::map<std::size_t, std::size_t> places;  // among all, among those that stay
   for (std::size_t i = 0; i < all.size(); ++i) {

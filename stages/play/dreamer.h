@@ -49,11 +49,11 @@ namespace stages {
 struct DreamParams : model::Schedule {
   std::string checkpoint;
   bool follow = false;
-  int steps = 4;
+  int steps = 1;
   double guidance = 1;
   std::string guidance_cache = "own";
-  std::string commit = "renoised";
-  double context_noise = 0.1;
+  std::string commit = "clean";
+  double context_noise = 0;
   bool quantize = true;
   std::uint64_t seed = 0;
   std::string device = "auto";

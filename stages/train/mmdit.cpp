@@ -4,6 +4,9 @@
 // losses and gradients are summed as they come, in the order of the micro-batches. So the result does not depend on
 // the number of cores, to the last bit, and at most two more sets of gradients are kept than there are cores. When
 // the run is asked to stop, the unfinished batch is abandoned.
+//
+// The first frames of a clip cannot be known from those before them, and play begins with real frames; their error is so
+// much larger than the others' that most of a gradient would be theirs. `least_past` leaves them out.
 #include "stages/model/mmdit.h"
 
 #include <tbb/parallel_for.h>
@@ -25,7 +28,7 @@ namespace {
 
 struct Mmdit {
   struct Params {
-    std::int64_t micro_batch = 4;
+    std::int64_t micro_batch = 4, least_past = 0;
     std::string device = "auto";
     model::Config model;
   };
@@ -85,12 +88,13 @@ struct Mmdit {
     const auto take = [&](const at::Tensor& all) { return all.slice(0, begin, end).to(device); };
     const auto leaves = weights.leaves();
     const auto x_t = take(batch.x_t), t = take(batch.t);
+    const auto frames = t.size(1) - batch.past - params.least_past;
+    graph::require(frames > 0, "of these clips no frame has least_past frames before it; set longer clips");
     const auto prediction = network->forward(leaves, x_t, t, take(batch.action), batch.past);
-    const auto frames = prediction.size(1);
-    const auto predicted = [&](const at::Tensor& all) { return all.narrow(1, batch.past, frames); };
+    const auto learned = [&](const at::Tensor& all) { return all.narrow(1, all.size(1) - frames, frames); };
     const auto share = static_cast<double>(end - begin) / static_cast<double>(batch.x_t.size(0));
     const auto loss =
-        network->loss(prediction, predicted(x_t), predicted(take(batch.v)), predicted(t)) * share;
+        network->loss(learned(prediction), learned(x_t), learned(take(batch.v)), learned(t)) * share;
     auto of = torch::autograd::grad({loss}, leaves.tensors);
     return {std::move(of), loss.item<double>(), (end - begin) * frames};
   }
@@ -109,6 +113,9 @@ const bool registered =
         .in("weights", "the parameters to differentiate by")
         .out("gradients", "d loss / d parameter, mean loss, frames")
         .param("micro_batch", &P::micro_batch, "clips that one core works on at a time", graph::at_least(1))
+        .param("least_past", &P::least_past,
+               "frames of a clip with fewer before them are seen, but not learned from", graph::at_least(0))
+        .unit("frames")
         .shared("device", &P::device, "where to compute; auto takes a GPU when there is one", devices())
         .block("model", &P::model)
         .on(graph::Executor::thread)

@@ -16,14 +16,27 @@ at::Tensor arrange(const at::Tensor& t, const NoiseParams& params, at::Generator
   return torch::where(torch::arange(T) < frames, past, present);  // [T] < [B,1] → [B,T]
 }
 
+// [B,T] → [B,T,1,1]
+at::Tensor over_patches(const at::Tensor& t) { return t.unsqueeze(-1).unsqueeze(-1); }
+
 NoisyPatches at_levels(const Patches& clean, const at::Tensor& t, at::Generator random) {
   const auto z = torch::randn(clean.x.sizes(), random, clean.x.options());
-  const auto v = clean.x - z;
-  const auto level = t.unsqueeze(-1).unsqueeze(-1);  // [B,T] → [B,T,1,1]
-  return {clean.x - level * v, v, t, clean.action, 0};
+  return with_parts({.t = t, .action = clean.action}, {clean.x, z});
 }
 
 }  // namespace
+
+Parts parts_of(const NoisyPatches& batch) {
+  const auto x0 = batch.x_t + over_patches(batch.t) * batch.v;
+  return {x0, x0 - batch.v};
+}
+
+NoisyPatches with_parts(const NoisyPatches& batch, const Parts& parts) {
+  auto other = batch;
+  other.v = parts.x0 - parts.z;
+  other.x_t = parts.x0 - over_patches(batch.t) * other.v;
+  return other;
+}
 
 NoisyPatches mix(const Patches& clean, const at::Tensor& t, const NoiseParams& params, at::Generator random) {
   const auto noisy = at_levels(clean, arrange(t, params, random), random);

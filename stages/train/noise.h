@@ -43,6 +43,14 @@ struct NoiseParams {
 /// `given` of 2T frames, the first T of which are the past.
 NoisyPatches mix(const Patches& clean, const at::Tensor& t, const NoiseParams& params, at::Generator random);
 
+/// What x_t and v are made of, each [B,T,P,D].
+struct Parts {
+  at::Tensor x0, z;
+};
+Parts parts_of(const NoisyPatches& batch);
+/// `batch` with other data, or other noise, at its levels.
+NoisyPatches with_parts(const NoisyPatches& batch, const Parts& parts);
+
 /// Declares a sampler's ports and what NoiseParams holds.
 template <class Sampler>
 graph::Stage<Sampler>& declare_noise(graph::Stage<Sampler>& stage) {

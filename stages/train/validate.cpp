@@ -4,7 +4,7 @@
 //
 //   x_t = (1 - t) x0 + t z        with the same noise z every time, so that two steps differ by their weights alone,
 //
-// and the network predicts it as in play, with every action given, behind the clip's own frames at the level
+// and the network predicts it, but the first least_past frames of a clip, as in play, with every action given, behind the clip's own frames at the level
 // context_noise (a network that cannot be given them sees the frames before at the level t too). The mean over the levels ranks checkpoints.
 // The weights are the running mean where there is one. Training goes on while it measures, as far as the steps
 // that may be in flight, and shares the cores with it. Sums are made in a fixed order, so the figures are the
@@ -36,7 +36,7 @@ constexpr std::array levels{1.0, 0.75, 0.5, 0.25, 0.1, 0.0};
 
 struct Validate {
   struct Params {
-    std::int64_t every = 500, micro_batch = 4;
+    std::int64_t every = 500, micro_batch = 4, least_past = 0;
     double context_noise = 0.1;
     std::uint64_t seed = 0;
     std::string device = "auto";
@@ -73,6 +73,8 @@ struct Validate {
 
   void take(const Clip& clips) {
     x0 = model::patchify(clips.frames, params.model.patch_size).to(device);
+    graph::require(params.least_past < x0.size(1),
+                   "of the held-out clips no frame has least_past frames before it; set longer clips");
     const auto random = generator(params.seed, 0, "validate");
     z = torch::randn(x0.sizes(), random).to(device);
     if (network->takes_past())
@@ -129,7 +131,11 @@ struct Validate {
     }
     const auto prediction =
         network->forward(weights, x, labels, actions, remembered.defined() ? data.size(1) : 0);
-    return network->loss(prediction, x_t, data - noise, t).item<double>();
+    const auto measured = [&](const at::Tensor& all) {
+      return all.narrow(1, params.least_past, all.size(1) - params.least_past);
+    };
+    return network->loss(measured(prediction), measured(x_t), measured(data - noise), measured(t))
+        .item<double>();
   }
 
   Params params;
@@ -156,6 +162,9 @@ const bool registered =
         .unit("steps")
         .live()
         .param("micro_batch", &P::micro_batch, "clips that one core works on at a time", graph::at_least(1))
+        .param("least_past", &P::least_past, "frames of a clip with fewer before them are not measured",
+               graph::at_least(0))
+        .unit("frames")
         .param("context_noise", &P::context_noise,
                "noise level of the frames before the one that is predicted", graph::between(0, 1))
         .shared("seed", &P::seed, "same seed, same noise")

@@ -47,9 +47,9 @@ TEST(Eval, GivesTheSameFiguresEveryTime) {
   using Keys = std::set<std::string>;
   EXPECT_EQ(keys_of(first),
             (Keys{"psnr_db", "psnr_db_copy_last", "control_accuracy", "paddle_error_px",
-                  "action_delay_frames", "ball_error_px", "one_ball", "bounce_accuracy", "stable_frames",
-                  "frames_per_second", "latency_ms", "evaluations_per_frame"}));
-  EXPECT_EQ(first.at("evaluations_per_frame"), 5);  // four steps and the commit
+                  "action_delay_frames", "ball_error_px", "one_ball", "bounce_accuracy", "serve_accuracy",
+                  "stable_frames", "frames_per_second", "latency_ms", "evaluations_per_frame"}));
+  EXPECT_EQ(first.at("evaluations_per_frame"), 2);  // one step and the commit
   for (const auto* figure : {"psnr_db", "psnr_db_copy_last"})
     EXPECT_EQ(keys_of(first.at(figure)), (Keys{"1", "10", "30", "120"})) << figure;
   for (const auto* figure : {"control_accuracy", "paddle_error_px", "one_ball"})
@@ -65,6 +65,21 @@ TEST(Eval, GivesTheSameFiguresEveryTime) {
   EXPECT_EQ(first.dump(), second.dump());
   const auto checked = run({"check", (folder / "measured.yaml").string()});
   EXPECT_EQ(checked.code, 0) << checked.output;
+}
+
+TEST(Eval, TheModelThatShipsPlaysPong) {
+  const Folder folder;
+  const auto file = folder / "figures.json";
+  const std::string weights = PROJECT_DIR "/models/pong-small.safetensors";
+  EXPECT_LE(std::filesystem::file_size(weights), 8 << 20);
+  const auto done = run({"eval", weights, "--quick", "--json", file.string(), "--set",
+                         "episodes.free_games=0", "--set", "device=cpu"});
+  ASSERT_EQ(done.code, 0) << done.output;
+  const auto figures = Json::parse(std::ifstream(file));
+  EXPECT_GT(figures.at("psnr_db").at("1").get<double>(), 40);
+  EXPECT_GT(figures.at("control_accuracy").at("early").get<double>(), 0.98);
+  EXPECT_LT(figures.at("ball_error_px").at("10").get<double>(), 0.5);
+  EXPECT_GT(figures.at("one_ball").at("early").get<double>(), 0.9);
 }
 
 TEST(Eval, IsAPipelineLikeAnyOther) {

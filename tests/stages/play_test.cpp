@@ -380,7 +380,7 @@ TEST_F(EulerDenoiser, SchedulesDiffer) {
   std::vector<at::Tensor> frames;
   for (const auto* schedule :
        {"", ", schedule: sd3", ", schedule: sd3, spacing: karras", ", schedule: sd3, terminal: 0.2"}) {
-    auto denoiser = make(std::string(", commit: last_step") + schedule);
+    auto denoiser = make(std::string(", commit: last_step, steps: 4") + schedule);
     denoiser.start();
     frames.push_back(dream(denoiser, 0));
   }

@@ -174,6 +174,7 @@ class Denoisers : public testing::Test {
 TEST_F(Denoisers, UseTheirSolvers) {
   stages::DreamParams params;
   params.checkpoint = weights;
+  params.steps = 4;
   params.schedule = "linear";
   params.commit = "last_step";
   params.seed = 5;

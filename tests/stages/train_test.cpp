@@ -62,6 +62,36 @@ TEST(Mmdit, ThePastIsNotCountedAsTrained) {
   EXPECT_EQ(network.run<Gradients>(0, taught, weights)->frames, 24);
 }
 
+TEST(Mmdit, FramesWithLessPastAreSeenButNotLearnedFrom) {
+  const auto gradients_of = [](const std::string& params, const NoisyPatches& batch) {
+    Harness network("mmdit", params, "{device: cpu, model: " + model + "}");
+    network.start();
+    return *network.run<Gradients>(0, batch, *Harness("muon", "{}", top).start<Weights>());
+  };
+  const auto near = [](const Gradients& a, const Gradients& b) {
+    double off = 0;
+    for (std::size_t i = 0; i < a.of.size(); ++i)
+      off = std::max(off, (a.of[i] - b.of[i]).abs().max().item<double>());
+    return off < 1e-6;
+  };
+  for (const auto* context : {"noisy", "given"}) {
+    const auto batch = *Harness("logit_normal_noise", std::string("{context: ") + context + "}")
+                            .run<NoisyPatches>(0, patches(6, 4));
+    auto other = batch;
+    other.v = batch.v.clone();
+    other.v.narrow(1, batch.past, 2).add_(1);
+    EXPECT_EQ(gradients_of("{least_past: 2}", batch).frames, 12);
+    EXPECT_TRUE(near(gradients_of("{least_past: 2}", batch), gradients_of("{least_past: 2}", other)))
+        << context;
+    EXPECT_FALSE(near(gradients_of("{}", batch), gradients_of("{}", other))) << context;
+    other.x_t = batch.x_t.clone();
+    other.x_t.narrow(1, 0, 1).add_(1);
+    EXPECT_FALSE(near(gradients_of("{least_past: 2}", batch), gradients_of("{least_past: 2}", other)))
+        << context;
+    EXPECT_THROW(gradients_of("{least_past: 4}", batch), graph::Error);
+  }
+}
+
 // A stage, at rates that show in a few steps.
 struct Optimizer {
   std::string type, params;
@@ -70,13 +100,14 @@ const Optimizer muon{"muon", "{lr_muon: 0.02, lr_adam: 0.01, warmup: 0}"},
     adamw{"adamw", "{lr: 0.01, warmup: 0}"};
 
 struct Sampling {
-  const std::string predicts_data = "{" + std::string(tests::tiny_sizes) + ", predicts: data}";
+  // The window holds all of a clip, so that a cache remembers no more than a pass over the clip sees.
+  const std::string top =
+      "{seed: 1, device: cpu, model: {d_model: 32, n_heads: 2, n_blocks: 2, patch_size: 6, n_window: 8, "
+      "stem: linear, predicts: data}}";
 
-  explicit Sampling(const std::string& params)
-      : stage("scheduled_sampling", params, "{device: cpu, model: " + predicts_data + "}", &run) {
+  explicit Sampling(const std::string& params) : stage("scheduled_sampling", params, top, &run) {
     stage.start();
-    weights =
-        *Harness("adamw", "{}", "{seed: 1, device: cpu, model: " + predicts_data + "}").start<Weights>();
+    weights = *Harness("adamw", "{}", top).start<Weights>();
   }
   NoisyPatches at(std::uint64_t number, const NoisyPatches& batch) {
     return *stage.run<NoisyPatches>(number, batch, weights);
@@ -86,59 +117,79 @@ struct Sampling {
   Harness stage;
   Weights weights;
   const Patches clean = patches(16, 6);
-  const NoisyPatches taught = *Harness("logit_normal_noise", "{context: given}").run<NoisyPatches>(0, clean);
+  const NoisyPatches given = *Harness("logit_normal_noise", "{context: given}").run<NoisyPatches>(0, clean);
 };
 
+at::Tensor over_patches(const at::Tensor& t) { return t.unsqueeze(-1).unsqueeze(-1); }
+
 at::Tensor past_of(const NoisyPatches& batch) {
-  return (batch.x_t + batch.t.unsqueeze(-1).unsqueeze(-1) * batch.v).narrow(1, 0, batch.past);
+  return (batch.x_t + over_patches(batch.t) * batch.v).narrow(1, 0, batch.past);
 }
 
-TEST(ScheduledSampling, PutsDreamsBehindTheFirstFramesOfSomeClips) {
-  Sampling sampling("{share: 0.5, begin: 0, rounds: 1, least: 2}");
-  const auto out = sampling.at(7, sampling.taught);
+TEST(ScheduledSampling, PutsDreamsAtTheEndOfSomeClips) {
+  Sampling sampling("{share: 0.5, begin: 0, frames: 3}");
+  const auto out = sampling.at(7, sampling.given);
   EXPECT_EQ(out.past, 6);
-  EXPECT_TRUE(out.t.equal(sampling.taught.t));
-  EXPECT_TRUE(out.action.equal(sampling.taught.action));
-  EXPECT_TRUE(out.x_t.narrow(1, 6, 6).equal(sampling.taught.x_t.narrow(1, 6, 6))) << "to be predicted";
+  EXPECT_TRUE(out.t.equal(sampling.given.t));
+  EXPECT_TRUE(out.action.equal(sampling.given.action));
+  EXPECT_TRUE(torch::allclose(out.x_t.narrow(1, 6, 6), sampling.given.x_t.narrow(1, 6, 6), 1e-5, 1e-5))
+      << "to be predicted";
   const auto x0 = past_of(out);
+  EXPECT_TRUE(torch::allclose(x0.select(1, 5), sampling.clean.x.select(1, 5), 1e-4, 1e-4)) << "the last";
   EXPECT_TRUE(torch::allclose(x0.narrow(1, 0, 2), sampling.clean.x.narrow(1, 0, 2), 1e-4, 1e-4));
   int dreamed = 0;
   for (std::int64_t b = 0; b < 16; ++b)
-    dreamed += !torch::allclose(x0[b].narrow(0, 2, 4), sampling.clean.x[b].narrow(0, 2, 4), 1e-2, 1e-2);
+    dreamed += !torch::allclose(x0[b][4], sampling.clean.x[b][4], 1e-2, 1e-2);
   EXPECT_GT(dreamed, 2);
   EXPECT_LT(dreamed, 14);
   EXPECT_LE(x0.abs().max().item<float>(), 1.001);
-  EXPECT_TRUE(sampling.at(7, sampling.taught).x_t.equal(out.x_t));
-  EXPECT_FALSE(sampling.at(8, sampling.taught).x_t.equal(out.x_t));
+  EXPECT_TRUE(sampling.at(7, sampling.given).x_t.equal(out.x_t));
+  EXPECT_FALSE(sampling.at(8, sampling.given).x_t.equal(out.x_t));
 }
 
-TEST(ScheduledSampling, DreamsUponDreamsInFurtherRounds) {
-  Sampling sampling("{share: 1, begin: 0, rounds: 2, least: 2, seed: 3}");
-  const auto& taught = sampling.taught;
+TEST(ScheduledSampling, DreamsUponDreamsAsAPassOverTheClipWould) {
+  Sampling sampling("{share: 1, begin: 0, frames: 3, seed: 3}");
+  const auto& given = sampling.given;
   const auto random = stages::generator(3, 5, "scheduled_sampling");
-  const auto s = taught.t.narrow(1, 0, 6), level = s.unsqueeze(-1).unsqueeze(-1);
-  const auto noise = torch::randn(sampling.clean.x.sizes(), random);
-  torch::rand({16, 1}, random);  // every clip is chosen
-  const model::Mmdit network(tests::tiny_model());
-  auto x0 = sampling.clean.x;
-  for (int round = 0; round < 2; ++round) {
-    const auto z = torch::randn(x0.sizes(), random);
-    const auto x = torch::cat({(1 - level) * x0 + level * noise, z}, 1);
-    const auto t = torch::cat({s, torch::ones_like(s)}, 1);
-    const auto prediction = network.forward(sampling.weights.parameters, x, t, taught.action, 6);
-    const auto dreamed = (z + network.velocity(prediction, z, torch::ones_like(s))).clamp(-1, 1);
-    x0 = torch::cat({sampling.clean.x.narrow(1, 0, 2), dreamed.narrow(1, 2, 4)}, 1);
+  torch::rand({16}, random);  // every clip is chosen
+  const auto frames = torch::randint(1, 4, {}, random).item<std::int64_t>();
+  ASSERT_GT(frames, 1) << "else nothing is dreamed upon a dream";
+  const auto z = torch::randn(sampling.clean.x.sizes(), random);
+  const auto t = given.t.narrow(1, 0, 6), x_t = given.x_t.narrow(1, 0, 6);
+  const auto noise = x_t - over_patches(1 - t) * given.v.narrow(1, 0, 6);
+  auto config = tests::tiny_model();
+  config.n_window = 8;
+  config.predicts = "data";
+  const model::Mmdit network(config);
+  auto x0 = sampling.clean.x.clone();
+  for (auto i = 5 - frames; i < 5; ++i) {
+    const auto past = x0 + over_patches(t) * (noise - x0);
+    const auto prediction = network.forward(sampling.weights.parameters, torch::cat({past, z}, 1),
+                                            torch::cat({t, torch::ones_like(t)}, 1), given.action, 6);
+    x0.select(1, i).copy_(prediction.select(1, i).clamp(-1, 1));
   }
-  EXPECT_TRUE(torch::allclose(past_of(sampling.at(5, taught)), x0, 1e-3, 1e-3));
+  EXPECT_TRUE(torch::allclose(past_of(sampling.at(5, given)), x0, 1e-3, 1e-3));
+}
+
+TEST(ScheduledSampling, KeepsAFrameWhoseActionIsHidden) {
+  Sampling sampling("{share: 1, begin: 0, frames: 4}");
+  auto given = sampling.given;
+  given.action = given.action.clone();
+  given.action.select(1, 4).zero_();
+  const auto x0 = past_of(sampling.at(5, given));
+  EXPECT_TRUE(torch::allclose(x0.select(1, 4), sampling.clean.x.select(1, 4), 1e-4, 1e-4));
+  EXPECT_FALSE(torch::allclose(x0.select(1, 3), sampling.clean.x.select(1, 3), 1e-2, 1e-2));
 }
 
 TEST(ScheduledSampling, WaitsForItsShareOfTheRunAndWantsAPast) {
-  Sampling sampling("{begin: 0.5, share: 1, least: 2}");
-  EXPECT_TRUE(sampling.at(49, sampling.taught).x_t.equal(sampling.taught.x_t));
-  EXPECT_FALSE(sampling.at(50, sampling.taught).x_t.equal(sampling.taught.x_t));
+  Sampling sampling("{begin: 0.5, share: 1, frames: 4}");
+  EXPECT_TRUE(sampling.at(49, sampling.given).x_t.equal(sampling.given.x_t));
+  EXPECT_FALSE(sampling.at(50, sampling.given).x_t.equal(sampling.given.x_t));
   const auto noisy = *Harness("logit_normal_noise").run<NoisyPatches>(0, sampling.clean);
-  EXPECT_THROW(sampling.at(50, noisy), graph::Error);
-  EXPECT_THROW(Sampling("{least: 6}").at(0, sampling.taught), graph::Error);
+  // Not only when it is its turn.
+  EXPECT_THROW(sampling.at(0, noisy), graph::Error);
+  EXPECT_THROW(Sampling("{share: 1, frames: 5}").at(0, sampling.given), graph::Error);
+  EXPECT_TRUE(Sampling("{begin: 0}").at(50, noisy).x_t.equal(noisy.x_t)) << "off unless asked for";
 }
 
 struct Training {
@@ -486,6 +537,18 @@ TEST(Validate, PredictsBehindThePastAtItsLevelOfNoise) {
   const auto& weights = training.weights.parameters;
   Validating clean("{every: 1, context_noise: 0.1}"), noisy("{every: 1, context_noise: 1}");
   EXPECT_NE(clean.at(1, weights), noisy.at(1, weights));
+}
+
+TEST(Validate, LeavesOutFramesWithLessPast) {
+  auto config = tests::tiny_model();
+  config.init = "zero_gates";
+  const auto weights = model::Mmdit(config).initialise(1);
+  const auto loss_of = [&](const std::string& params) {
+    Validating validating(params, ", init: zero_gates, predicts: data");
+    validating.held_out.clips.frames.narrow(1, 0, 2).fill_(0);  // as is predicted
+    return validating.at(1, weights).front();
+  };
+  EXPECT_NEAR(loss_of("{every: 1, least_past: 2}"), 2 * loss_of("{every: 1}"), 0.01);
 }
 
 TEST(Validate, PassesOnWithoutHeldOutClipsOrWhenAskedToStop) {
