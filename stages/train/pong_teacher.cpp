@@ -3,12 +3,13 @@
 // A clip whose past was dreamed (scheduled_sampling) teaches how to go on rightly as long as dream and clip are the same
 // game. At the first frame in which they are not, more than `parted` apart, there are two cases:
 //
-//   the ball is lost   in a dream, it stays lost: no clip shows how to go on from there. The simulator does, it serves. In
-//                      the frames behind, while the dream has no ball (at most `patience`, and one is enough), a serve is
-//                      what is to be predicted; then the rest of the clip is the game after that serve, under the clip's
-//                      actions, drawn with shades, or in points where the background is zero.
-//   another game       a hit, say, where the clip has a miss. The clip would contradict what is seen, so that the
-//                      network learned to dream both at once. From that frame on the past is the clip's own again.
+//   no game        ball or paddle are lost, or there are two balls. In a dream it stays so: no clip shows how to go on
+//                  from there. The simulator does, it serves. In the frames behind, while the dream is no game (at most
+//                  `patience`, and one is enough), a serve is what is to be predicted; then the rest of the clip is the game
+//                  after that serve, under the clip's actions, drawn with shades, or in points where the background is
+//                  zero.
+//   another game   a hit, say, where the clip has a miss. The clip would contradict what is seen, so that the network
+//                  learned to dream both at once. From that frame on the past is the clip's own again.
 //
 // Source: Ross et al. 2011 arXiv:1011.0686 (an expert says what to do in the states that the learner comes into)
 #include <torch/types.h>
@@ -52,7 +53,7 @@ struct PongTeacher {
       if (!apart[b].any().item<bool>()) continue;
       const auto first = apart[b].to(torch::kInt).argmax().item<std::int64_t>();
       auto after = first;
-      while (after < std::min(T, first + params.patience) && is_lost(past[b][after])) ++after;
+      while (after < std::min(T, first + params.patience) && !is_game(past[b][after])) ++after;
       if (after > first) {
         // The frame from which the game goes on is a serve, too.
         data[b].slice(0, first + 1, after).copy_(game(batch.action[b].slice(0, 0, 1), 0));
@@ -69,13 +70,14 @@ struct PongTeacher {
                      static_cast<std::uint64_t>(b));
   }
 
-  // Whether nobody sees a ball in a frame [P,D].
-  bool is_lost(const at::Tensor& patches) const {
+  // Whether a frame [P,D] shows all that the simulator does, once.
+  bool is_game(const at::Tensor& patches) const {
     const auto& sizes = params.model;
     const auto frame = model::unpatchify(patches, sizes.height, sizes.width, sizes.patch_size);
     const auto pixels =
         to_bytes(frame.permute({1, 2, 0}), background_of(sizes)).contiguous();  // [C,H,W] → [H,W,C]
-    return finder->look({pixels.data_ptr<std::uint8_t>(), size().bytes()}).balls == 0;
+    const auto sight = finder->look({pixels.data_ptr<std::uint8_t>(), size().bytes()});
+    return sight.balls == 1 && sight.left_paddle && sight.right_paddle;
   }
 
   // A serve and what follows it under the later actions: [T] → [T,P,D]. An action that is hidden is any.
@@ -110,10 +112,10 @@ const bool registered =
     graph::Stage<PongTeacher>("pong_teacher")
         .summary("say what should follow upon dreams of Pong that have left their clip")
         .in("batch", "clips whose past may be dreamed, x_t and v [B,2T,P,D]")
-        .out("taught", "the same, with a serve behind a lost ball, and no dreams of another game")
+        .out("taught", "the same, with a serve behind what is no game, and no dreams of another game")
         .param("parted", &P::parted,
                "mean square error of a frame in [-1,1] from which on it is another game", graph::above(0))
-        .param("patience", &P::patience, "most frames without a ball that are shown", graph::between(1, 64))
+        .param("patience", &P::patience, "most frames of no game that are shown", graph::between(1, 64))
         .unit("frames")
         .shared("seed", &P::seed, "same seed, same serves")
         .block("model", &P::model)

@@ -1,6 +1,8 @@
-// pong_teacher_test: behind a lost ball comes a serve, another game is taken back, and all else stays.
+// pong_teacher_test: behind what is no game comes a serve, another game is taken back, and all else stays.
 #include <gtest/gtest.h>
 #include <torch/types.h>
+
+#include <functional>
 
 #include "stages/data/pixels.h"
 #include "stages/model/patch_embed.h"
@@ -114,6 +116,28 @@ TEST(PongTeacher, ServesBehindALostBall) {
     EXPECT_TRUE(near(past_of(out)[other], lesson.clean.x[other]));
     EXPECT_TRUE(near(data_of(out)[other], lesson.clean.x[other]));
   }
+}
+
+TEST(PongTeacher, ServesBehindALostPaddleAndASecondBall) {
+  const Lesson lesson;
+  const auto serve = picture(pong::Simulator(0));
+  const auto expect_serve = [&](const std::function<void(at::Tensor frames)>& happens) {
+    auto frames = model::unpatchify(lesson.clean.x, 24, 24, 6).clone();
+    happens(frames[1].slice(0, 5, T));  // [·,C,H,W]
+    const auto out = lesson.taught(model::patchify(frames, 6), "{patience: 1}");
+    EXPECT_TRUE(near(data_of(out)[1].slice(0, 0, 6), lesson.clean.x[1].slice(0, 0, 6)));
+    EXPECT_TRUE(near(data_of(out)[1].slice(0, 6, 7), serve));
+  };
+  const auto background =
+      stages::from_bytes(torch::tensor({6, 24, 24}, torch::kByte), stages::Background::linear)
+          .view({3, 1, 1});
+  expect_serve([&](at::Tensor frames) { frames.slice(-1, 23, 24).copy_(background); });
+  expect_serve([&](at::Tensor frames) { frames.slice(-1, 0, 1).copy_(background); });
+  // Of two places one is far enough from the ball.
+  expect_serve([&](at::Tensor frames) {
+    frames.slice(-2, 2, 4).slice(-1, 3, 4).fill_(1);
+    frames.slice(-2, 20, 22).slice(-1, 3, 4).fill_(1);
+  });
 }
 
 TEST(PongTeacher, ShowsALostBallUntilTheEndOfTheClip) {
