@@ -67,7 +67,7 @@ struct Weights {
 struct Gradients {
   std::vector<at::Tensor> of;  // d loss / d parameter, in the order of Weights
   double loss = 0;             // mean over the batch
-  std::int64_t frames = 0;     // that were predicted
+  std::int64_t frames = 0;     // that were learned from
 };
 
 // All that training continues from, as of one step.

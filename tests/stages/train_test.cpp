@@ -171,6 +171,13 @@ TEST(ScheduledSampling, DreamsUponDreamsAsAPassOverTheClipWould) {
   EXPECT_TRUE(torch::allclose(past_of(sampling.at(5, given)), x0, 1e-3, 1e-3));
 }
 
+TEST(ScheduledSampling, MayChooseNone) {
+  Sampling sampling("{share: 1.0e-9, begin: 0, frames: 3}");
+  const auto out = sampling.at(7, sampling.given);
+  EXPECT_TRUE(torch::allclose(out.x_t, sampling.given.x_t, 1e-5, 1e-5));
+  EXPECT_TRUE(torch::allclose(out.v, sampling.given.v, 1e-5, 1e-5));
+}
+
 TEST(ScheduledSampling, KeepsAFrameWhoseActionIsHidden) {
   Sampling sampling("{share: 1, begin: 0, frames: 4}");
   auto given = sampling.given;
