@@ -392,8 +392,10 @@ at::Tensor Mmdit::target(const at::Tensor& x_t, const at::Tensor& v, const at::T
 }
 
 at::Tensor Mmdit::loss(const at::Tensor& prediction, const at::Tensor& x_t, const at::Tensor& v,
-                       const at::Tensor& t) const {
-  return at::mse_loss(prediction, target(x_t, v, t));
+                       const at::Tensor& t, double huber) const {
+  if (huber == 0) return at::mse_loss(prediction, target(x_t, v, t));
+  const auto square = (prediction - target(x_t, v, t)).square().mean({-2, -1});
+  return (2 * huber * square / ((square + huber * huber).sqrt() + huber)).mean();  // without cancellation
 }
 
 }  // namespace model

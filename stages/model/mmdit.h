@@ -83,9 +83,12 @@ class Mmdit {
   // or x0 = x_t + t·v.
   at::Tensor target(const at::Tensor& x_t, const at::Tensor& v, const at::Tensor& t) const;
 
-  // Mean squared error of the prediction against target(): a scalar. Losses of the two kinds do not compare.
+  // Mean squared error of the prediction against target(): a scalar. Losses of the two kinds do not compare. With
+  // huber = c > 0 the mean over frames of 2c (√(e² + c²) − c), where e² is a frame's mean squared error: e² as long as e is
+  // small, and 2ce when it is large: in doubt between two frames the best answer is then not their mean, but the likelier.
+  // Source: Song, Dhariwal 2023 arXiv:2310.14189 section 3.3 (pseudo-Huber)
   at::Tensor loss(const at::Tensor& prediction, const at::Tensor& x_t, const at::Tensor& v,
-                  const at::Tensor& t) const;
+                  const at::Tensor& t, double huber = 0) const;
 
  private:
   struct Tables;

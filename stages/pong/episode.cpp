@@ -9,12 +9,27 @@
 
 namespace pong {
 
-Play start_of_episode(std::uint64_t seed, std::uint64_t k) {
+namespace {
+
+// Vertical speeds are whole numbers: a serve's plus spins, turned round at walls.
+void scatter(State& state, Random random) {
+  constexpr auto fastest = static_cast<int>(Court::ball_max_speed_y);
+  state.ball_x = random.between(0, Court::width - Court::ball_width);
+  state.ball_y = random.between(0, Court::height - Court::ball_height);
+  state.ball_vx = random.below(2) == 0 ? Court::ball_speed_x : -Court::ball_speed_x;
+  state.ball_vy = static_cast<float>(random.below(2 * fastest + 1) - fastest);
+}
+
+}  // namespace
+
+Play start_of_episode(std::uint64_t seed, std::uint64_t k, Manner manner) {
   const std::uint64_t episode_seed = mix(seed, k);
-  Play play{Simulator(mix(episode_seed, 0)), Policy(mix(episode_seed, 1))};
+  const auto aim = manner == Manner::daring ? Aim::edge : Aim::anywhere;
+  Play play{Simulator(mix(episode_seed, 0)), Policy(mix(episode_seed, 1), aim)};
   for (std::uint64_t frames = mix(episode_seed, 2) % 512; frames > 0; --frames) {
     play.simulator.step(play.policy.act(play.simulator.state));
   }
+  if (manner == Manner::scattered) scatter(play.simulator.state, Random(mix(episode_seed, 3)));
   return play;
 }
 
@@ -31,7 +46,7 @@ Episode make_episode(std::uint64_t seed, std::uint64_t k, const EpisodeParams& p
   episode.actions.reserve(length);
   episode.rewards.reserve(length);
 
-  Play play = start_of_episode(seed, k);
+  Play play = start_of_episode(seed, k, params.manner);
   const std::span<std::uint8_t> frames(episode.frames);
   for (std::size_t i = 0; i < length; ++i) {
     render(play.simulator.state, params.size, params.rendering, frames.subspan(i * frame_bytes, frame_bytes));

@@ -1,4 +1,4 @@
-// episode: a fixed number of frames of play, the unit of data: episode k is f(seed, k).
+// episode: a fixed number of frames of play, the unit of data: episode k is f(seed, k), in each manner.
 //
 // An episode does not end with a round or a match, and begins anywhere in one: the policy plays a random
 // number of frames before the first that is kept.
@@ -19,13 +19,21 @@ struct Play {
   Policy policy;
 };
 
+// What an episode shows more of than usual play.
+enum class Manner : std::uint8_t {
+  usual,
+  scattered,  // begins with the ball anywhere, at any speed that it can have: steep balls take long rallies otherwise
+  daring,  // the ball is taken by the paddle's edge: hits and misses that are nearly the other
+};
+
 // Episode k's first frame: 0 to 511 frames into a match, to begin at a first serve rarely.
-Play start_of_episode(std::uint64_t seed, std::uint64_t k);
+Play start_of_episode(std::uint64_t seed, std::uint64_t k, Manner manner = Manner::usual);
 
 struct EpisodeParams {
   int length = 128;  // frames, at least 1
   ImageSize size;
   Rendering rendering = Rendering::area;
+  Manner manner = Manner::usual;
 };
 
 // actions[i] and rewards[i] belong to the step from frame i to frame i + 1, so that frame i answers to

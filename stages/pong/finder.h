@@ -42,6 +42,8 @@ class Finder {
 
   /// What a whole ball covers, in pixels.
   double ball_area() const { return ball_area_; }
+  /// Columns on each side that a paddle stands in.
+  int paddle_columns() const { return static_cast<int>(left_end_); }
   /// Rows that a court unit takes.
   double rows_per_unit() const { return size_.height / double{Court::height}; }
   ImageSize size() const { return size_; }

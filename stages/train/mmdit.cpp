@@ -6,7 +6,9 @@
 // the run is asked to stop, the unfinished batch is abandoned.
 //
 // The first frames of a clip cannot be known from those before them, and play begins with real frames; their error is so
-// much larger than the others' that most of a gradient would be theirs. `least_past` leaves them out.
+// much larger than the others' that most of a gradient would be theirs. `least_past` leaves them out. Where a hit is nearly
+// a miss, the mean of both is what a squared error asks for, and that is no game: `huber` asks for the likelier. The loss
+// that is reported is then not to be compared with that of validation, which is squared.
 #include "stages/model/mmdit.h"
 
 #include <tbb/parallel_for.h>
@@ -29,6 +31,7 @@ namespace {
 struct Mmdit {
   struct Params {
     std::int64_t micro_batch = 4, least_past = 0;
+    double huber = 0;
     std::string device = "auto";
     model::Config model;
   };
@@ -94,7 +97,8 @@ struct Mmdit {
     const auto learned = [&](const at::Tensor& all) { return all.narrow(1, all.size(1) - frames, frames); };
     const auto share = static_cast<double>(end - begin) / static_cast<double>(batch.x_t.size(0));
     const auto loss =
-        network->loss(learned(prediction), learned(x_t), learned(take(batch.v)), learned(t)) * share;
+        network->loss(learned(prediction), learned(x_t), learned(take(batch.v)), learned(t), params.huber) *
+        share;
     auto of = torch::autograd::grad({loss}, leaves.tensors);
     return {std::move(of), loss.item<double>(), (end - begin) * frames};
   }
@@ -116,6 +120,10 @@ const bool registered =
         .param("least_past", &P::least_past,
                "frames of a clip with fewer before them are seen, but not learned from", graph::at_least(0))
         .unit("frames")
+        .param("huber", &P::huber,
+               "error of a frame, root mean square, from which on it counts as it is, not by its square; 0: "
+               "never",
+               graph::at_least(0))
         .shared("device", &P::device, "where to compute; auto takes a GPU when there is one", devices())
         .block("model", &P::model)
         .on(graph::Executor::thread)

@@ -8,6 +8,8 @@
 //                  `patience`, and one is enough), a serve is what is to be predicted; then the rest of the clip is the game
 //                  after that serve, under the clip's actions, drawn with shades, or in points where the background is
 //                  zero.
+//                  Good dreams are a game, and then this would be unlearned: so a share of the clips is spoiled, for 1 to
+//                  `patience` frames in which ball or paddle fade, or another clip's ball is there, too.
 //   another game   a hit, say, where the clip has a miss. The clip would contradict what is seen, so that the network
 //                  learned to dream both at once. From that frame on the past is the clip's own again.
 //
@@ -36,6 +38,7 @@ struct PongTeacher {
   struct Params {
     double parted = 0.004;  // of 24 x 24 pixels: a ball less is 0.004 to 0.007, one that is 0.6 px off 0.004
     std::int64_t patience = 4;
+    double spoiled = 0;
     std::uint64_t seed = 0;
     model::Config model;
   };
@@ -46,12 +49,14 @@ struct PongTeacher {
     const auto T = batch.past;
     if (T == 0) return batch;
     const auto [x0, z] = parts_of(batch);
-    const auto past = x0.narrow(1, 0, T), data = x0.narrow(1, T, T);           // written to below
-    const auto apart = (past - data).square().mean({2, 3}).gt(params.parted);  // [B,T]
-    if (!apart.any().item<bool>()) return batch;
-    for (std::int64_t b = 0; b < x0.size(0); ++b) {
-      if (!apart[b].any().item<bool>()) continue;
-      const auto first = apart[b].to(torch::kInt).argmax().item<std::int64_t>();
+    const auto past = x0.narrow(1, 0, T), data = x0.narrow(1, T, T);  // written to below
+    const auto B = x0.size(0);
+    bool is_changed = false;
+    for (std::int64_t b = 0; b < B; ++b) {
+      const auto lost = spoil(past[b], data[(b + 1) % B], context, b);
+      const auto first = std::min(lost, parting(past[b], data[b]));
+      if (first == T) continue;
+      is_changed = true;
       auto after = first;
       while (after < std::min(T, first + params.patience) && !is_game(past[b][after])) ++after;
       if (after > first) {
@@ -61,13 +66,56 @@ struct PongTeacher {
       }
       past[b].slice(0, after, T).copy_(data[b].slice(0, after, T));
     }
-    return with_parts(batch, {x0, z});
+    return is_changed ? with_parts(batch, {x0, z}) : batch;
+  }
+
+  // The first frame in which [T,P,D] are not the same game; T if there is none.
+  std::int64_t parting(const at::Tensor& past, const at::Tensor& data) const {
+    const auto apart = (past - data).square().mean({1, 2}).gt(params.parted);
+    return apart.any().item<bool>() ? apart.to(torch::kInt).argmax().item<std::int64_t>() : past.size(0);
   }
 
   std::uint64_t seed_of(const graph::Context& context, std::int64_t b) const {
     constexpr std::uint64_t purpose = 0x74656163686573ULL;  // "teaches"; keeps it apart from other seeds
     return pong::mix(pong::mix(pong::mix(params.seed, purpose), context.number),
                      static_cast<std::uint64_t>(b));
+  }
+
+  // With the chance `spoiled`: takes most of the ball or of a paddle out of some frames of past [T,P,D], or puts another
+  // game's ball into them. Returns the first of these frames; T where it is still a game, and nothing was done.
+  std::int64_t spoil(const at::Tensor& past, const at::Tensor& other, const graph::Context& context,
+                     std::int64_t b) const {
+    constexpr std::uint64_t purpose = 0x73706f696c73ULL;  // "spoils"; keeps it apart from the serve's seed
+    pong::Random random(pong::mix(seed_of(context, b), purpose));
+    const auto T = past.size(0);
+    if (random.between(0, 1) >= params.spoiled) return T;
+    const auto lasts = std::min(T, std::int64_t{1} + random.below(static_cast<int>(params.patience)));
+    const auto first = random.below(static_cast<int>(T - lasts + 1));
+    const auto frames_of = [&](const at::Tensor& patches) {
+      return model::unpatchify(patches.narrow(0, first, lasts), params.model.height, params.model.width,
+                               params.model.patch_size);
+    };
+    const auto frames = frames_of(past).clone();
+    const std::int64_t paddle = finder->paddle_columns(), middle = frames.size(-1) - 2 * paddle;
+    const auto fade = [&](std::int64_t column, std::int64_t columns) {
+      const auto& [red, green, blue] = pong::Palette::background;
+      const auto background =
+          from_bytes(torch::tensor({red, green, blue}, torch::kByte), background_of(params.model));
+      const auto part = frames.narrow(-1, column, columns);
+      part.lerp_(background.view({3, 1, 1}).expand_as(part), random.between(0.8f, 1));
+    };
+    const auto thing = random.below(4);
+    if (thing == 0) fade(0, paddle);
+    if (thing == 1) fade(paddle, middle);
+    if (thing == 2) fade(paddle + middle, paddle);
+    if (thing == 3) {
+      const auto court = frames.narrow(-1, paddle, middle);
+      court.copy_(torch::maximum(court, frames_of(other).narrow(-1, paddle, middle)));
+    }
+    const auto spoilt = model::patchify(frames, params.model.patch_size);
+    if (is_game(spoilt[0])) return T;
+    past.narrow(0, first, lasts).copy_(spoilt);
+    return first;
   }
 
   // Whether a frame [P,D] shows all that the simulator does, once.
@@ -117,7 +165,10 @@ const bool registered =
                "mean square error of a frame in [-1,1] from which on it is another game", graph::above(0))
         .param("patience", &P::patience, "most frames of no game that are shown", graph::between(1, 64))
         .unit("frames")
-        .shared("seed", &P::seed, "same seed, same serves")
+        .param("spoiled", &P::spoiled,
+               "share of clips whose past, where it is given, is made no game for some frames",
+               graph::between(0, 1))
+        .shared("seed", &P::seed, "same seed, the same is spoiled and served")
         .block("model", &P::model)
         .add();
 

@@ -6,6 +6,7 @@
 #include <torch/types.h>
 
 #include <deque>
+#include <limits>
 #include <thread>
 
 #include "stages/model/schedule.h"
@@ -425,6 +426,34 @@ TEST(Mmdit, DataPredictionTurnsIntoVelocityWithAFloorUnderT) {
   EXPECT_LT(largest_difference(found.narrow(1, 0, 2), v.narrow(1, 0, 2)), 1e-4);
   EXPECT_LT(largest_difference(found.select(1, 2), v.select(1, 2) * (0.02 / 0.05)), 1e-4);
   EXPECT_LT(network.loss(x0, x_t, v, t).item<double>(), 1e-12);
+}
+
+TEST(Mmdit, HuberLossSquaresSmallErrorsAndFollowsTheMajorityInLargeOnes) {
+  const Mmdit network(tiny());  // predicts velocity: the target is v
+  const at::Tensor v = at::randn({2, 3, 4, 5}), t = at::rand({2, 3});
+  const auto loss = [&](const at::Tensor& prediction, double huber) {
+    return network.loss(prediction, v, v, t, huber).item<double>();
+  };
+  EXPECT_NEAR(loss(v + 1e-3, 0.1) / loss(v + 1e-3, 0), 1, 1e-4);
+  EXPECT_NEAR(loss(v + 10, 0.1), 2 * 0.1 * 10, 0.03);
+  // Of three frames two are one picture and one another: the best single answer is their mean, or the former.
+  const at::Tensor one = at::randn({4, 5}), other = at::randn({4, 5});
+  const auto best = [&](double huber) {
+    double share = 0, least = std::numeric_limits<double>::infinity();
+    for (int i = 0; i <= 100; ++i) {
+      const at::Tensor answer = (one + i / 100.0 * (other - one)).expand({1, 3, 4, 5});
+      const double found =
+          network.loss(answer, answer, at::stack({one, one, other}).unsqueeze(0), at::rand({1, 3}), huber)
+              .item<double>();
+      if (found < least) {
+        least = found;
+        share = i / 100.0;
+      }
+    }
+    return share;
+  };
+  EXPECT_NEAR(best(0), 1 / 3.0, 0.01);
+  EXPECT_LT(best(0.01), 0.02);
 }
 
 TEST(Mmdit, PredictionKeepsTheTypeOfXWhateverTheWeights) {

@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstddef>
 #include <cstdint>
 #include <set>
@@ -126,6 +127,31 @@ TEST(Episode, BeginsAnywhereInAMatch) {
   EXPECT_LT(towards_left, 700);
   EXPECT_GT(later_points, 500);
   EXPECT_GT(slopes.size(), 12u);
+}
+
+TEST(Episode, ShowsWhatIsRareInTheMannersForIt) {
+  struct Counts {
+    int walls = 0, at_edge = 0;
+  };
+  const auto count = [](Manner manner) {
+    Counts counts;
+    for (std::uint64_t k = 0; k < 200; ++k) {
+      Play play = start_of_episode(1, k, manner);
+      for (int i = 0; i < 30; ++i) {
+        const auto result = play.simulator.step(play.policy.act(play.simulator.state));
+        counts.walls += result.wall_bounce;
+        const auto& state = play.simulator.state;
+        const float off =
+            std::abs(state.ball_y + Court::ball_height / 2 - state.right_paddle_y - Court::paddle_height / 2);
+        counts.at_edge += result.right_hit && off > 40;
+        EXPECT_LE(std::abs(state.ball_vy), Court::ball_max_speed_y);
+      }
+    }
+    return counts;
+  };
+  const auto usual = count(Manner::usual);
+  EXPECT_GT(count(Manner::scattered).walls, 1.5 * usual.walls);
+  EXPECT_GT(count(Manner::daring).at_edge, 1.5 * usual.at_edge);
 }
 
 TEST(Episode, RefusesALengthOrSizeBelowOne) {

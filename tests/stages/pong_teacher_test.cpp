@@ -2,10 +2,13 @@
 #include <gtest/gtest.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <functional>
+#include <string>
 
 #include "stages/data/pixels.h"
 #include "stages/model/patch_embed.h"
+#include "stages/pong/finder.h"
 #include "stages/pong/simulator.h"
 #include "stages/types.h"
 #include "tests/harness.h"
@@ -138,6 +141,58 @@ TEST(PongTeacher, ServesBehindALostPaddleAndASecondBall) {
     frames.slice(-2, 2, 4).slice(-1, 3, 4).fill_(1);
     frames.slice(-2, 20, 22).slice(-1, 3, 4).fill_(1);
   });
+}
+
+// What a frame [P,D] shows.
+pong::Sight sight_of(const at::Tensor& patches) {
+  const auto frame = model::unpatchify(patches, 24, 24, 6).permute({1, 2, 0});
+  const auto pixels = stages::to_bytes(frame, stages::Background::linear).contiguous();
+  return pong::Finder({24, 24}, pong::Rendering::area).look({pixels.data_ptr<std::uint8_t>(), 24 * 24 * 3});
+}
+
+TEST(PongTeacher, SpoilsTheShareOfClipsThatItIsToldAndServesBehind) {
+  const Lesson lesson;
+  const auto serve = picture(pong::Simulator(0));
+  int spoiled = 0, no_ball = 0, two_balls = 0, no_left = 0, no_right = 0;
+  for (int seed = 0; seed < 16; ++seed) {
+    const auto out = lesson.taught(lesson.clean.x, "{spoiled: 0.5, seed: " + std::to_string(seed) + "}");
+    for (std::int64_t b = 0; b < 4; ++b) {
+      const auto shown = past_of(out)[b], predicted = data_of(out)[b], clip = lesson.clean.x[b];
+      if (near(shown, clip)) continue;
+      ++spoiled;
+      std::int64_t first = 0, last = 0;
+      while (near(shown[first], clip[first])) ++first;
+      const auto sight = sight_of(shown[first]);
+      no_ball += sight.balls == 0;
+      two_balls += sight.balls > 1;
+      no_left += !sight.left_paddle;
+      no_right += !sight.right_paddle;
+      EXPECT_TRUE(near(predicted.slice(0, 0, first + 1), clip.slice(0, 0, first + 1)));
+      for (std::int64_t i = first; i < T; ++i)
+        if (!near(shown[i], predicted[i])) last = i;
+      EXPECT_LT(last - first, 4);
+      for (auto i = first + 1; i <= std::min(last + 1, T - 1); ++i)
+        EXPECT_TRUE(near(predicted[i].unsqueeze(0), serve)) << i;
+    }
+  }
+  EXPECT_NEAR(spoiled, 32, 12);
+  for (const auto kind : {no_ball, two_balls, no_left, no_right}) EXPECT_GT(kind, 2);
+}
+
+TEST(PongTeacher, SpoilsAsSeedAndNumberSayAndNothingUnlessItIsTold) {
+  const Lesson lesson;
+  const auto batch = lesson.with_past(lesson.clean.x);
+  const auto taught = [&](const std::string& params, std::uint64_t number) {
+    Harness teacher("pong_teacher", params, top);
+    teacher.start();
+    return teacher.run<NoisyPatches>(number, batch)->x_t;
+  };
+  EXPECT_TRUE(taught("{}", 0).equal(batch.x_t));
+  EXPECT_TRUE(taught("{spoiled: 1}", 3).equal(taught("{spoiled: 1}", 3)));
+  EXPECT_FALSE(taught("{spoiled: 1}", 3).equal(taught("{spoiled: 1}", 4)));
+  const auto noisy = *Harness("logit_normal_noise").run<NoisyPatches>(0, lesson.clean);
+  EXPECT_TRUE(Harness("pong_teacher", "{spoiled: 1}", top).run<NoisyPatches>(0, noisy)->x_t.equal(noisy.x_t))
+      << "no past";
 }
 
 TEST(PongTeacher, ShowsALostBallUntilTheEndOfTheClip) {

@@ -92,6 +92,17 @@ TEST(Mmdit, FramesWithLessPastAreSeenButNotLearnedFrom) {
   }
 }
 
+TEST(Mmdit, HuberLimitsWhatAFrameCanWeigh) {
+  const auto batch = *Harness("logit_normal_noise").run<NoisyPatches>(0, patches(6, 4));
+  const auto loss_of = [&](const std::string& params) {
+    Harness network("mmdit", params, "{device: cpu, model: " + model + "}");
+    network.start();
+    return network.run<Gradients>(0, batch, *Harness("muon", "{}", top).start<Weights>())->loss;
+  };
+  EXPECT_LT(loss_of("{huber: 0.01}"), 0.1 * loss_of("{}"));
+  EXPECT_NEAR(loss_of("{huber: 1000}"), loss_of("{}"), 1e-3);
+}
+
 // A stage, at rates that show in a few steps.
 struct Optimizer {
   std::string type, params;
