@@ -10,6 +10,7 @@
 #include "stages/model/schedule.h"
 #include "stages/model/weights_file.h"
 #include "stages/play/dreamer.h"
+#include "stages/pong/episode.h"
 #include "stages/random.h"
 #include "tests/harness.h"
 #include "tests/stages/run_stub.h"
@@ -205,6 +206,37 @@ TEST_F(Denoisers, ConvergeToTheSameFrame) {
     else
       EXPECT_LT(fine, of_euler / 4) << each.name;
   }
+}
+
+// The model that ships, upon frames of four games; the mean over pixels and games, in shades of 255.
+TEST(TrainedModel, IsDreamedAlikeByAllSolversAt64Evaluations) {
+  std::vector<stages::Start> starts;
+  std::vector<stages::Player> players;
+  for (std::int64_t k = 0; k < 4; ++k) {
+    auto episode = pong::make_episode(5, static_cast<std::uint64_t>(k), {.length = 16});
+    starts.push_back(
+        {.session = k,
+         .frames =
+             torch::tensor(at::ArrayRef<std::uint8_t>(episode.frames), torch::kByte).view({16, 24, 24, 3}),
+         .action = torch::ones({16}, torch::kLong)});
+    players.push_back({k});
+  }
+  const auto frames = [&](const std::string& solver, int steps) {
+    Harness denoiser(solver + "_denoiser",
+                     "{checkpoint: " PROJECT_DIR
+                     "/models/pong-small.safetensors, schedule: linear, commit: last_step, steps: " +
+                         std::to_string(steps) + "}",
+                     "{seed: 5, device: cpu}");
+    denoiser.start();
+    return denoiser.run<Patches>(0, Turn{torch::ones({4}, torch::kLong), starts, players, 0})->x;
+  };
+  const auto shades = [](const at::Tensor& a, const at::Tensor& b) {
+    return (a - b).abs().mean().item<double>() * 127.5;
+  };
+  const auto truth = frames("midpoint", 64);
+  EXPECT_GT(shades(truth, frames("euler", 1)), 0.01) << "there is something to integrate";
+  for (const auto& each : solvers())
+    EXPECT_LT(shades(truth, frames(each.name, 64 / each.a_step)), 1) << each.name;
 }
 
 TEST_F(Denoisers, LastStepRemembersTheLastEvaluation) {
