@@ -4,11 +4,12 @@
 // answer to the action before them: the episode's first frame, which has none, is left out. The clips that are held
 // out are episodes of a seed of their own.
 //
-// In usual play a ball is rarely steep, and a hit is rarely nearly a miss. So a share of the episodes can be scattered,
-// another daring (pong/episode.h). What is held out is usual play.
+// A share of the clips can be begun so that the right paddle hits the ball in them (pong/episode.h). What is held out is
+// usual play.
 #include <torch/types.h>
 
 #include <optional>
+#include <string>
 
 #include "graph/stage.h"
 #include "stages/data/pixels.h"
@@ -27,7 +28,7 @@ struct PongClips {
     std::int64_t held_out = 64;
     std::uint64_t seed = 0;
     std::string render = "auto";
-    double scattered = 0, daring = 0;
+    double hits = 0;
     model::Config model;
   };
 
@@ -35,39 +36,37 @@ struct PongClips {
     graph::require(params.model.in_channels == 3, "Pong has 3 colours; set model.in_channels: 3");
     graph::require(params.model.n_actions >= 1 + pong::action_count,
                    "Pong has 4 actions; set model.n_actions: 4");
-    graph::require(params.scattered + params.daring <= 1,
-                   "scattered and daring are shares of all episodes, more than 1 together; set them lower");
+    constexpr std::int64_t least = pong::frames_before_hit + pong::frames_behind_hit;
+    if (params.hits > 0 && params.frames < least)
+      throw graph::Error("clips of " + std::to_string(params.frames) +
+                         " frames show no hits; set frames to " + std::to_string(least) +
+                         " or more, or hits: 0");
     if (params.held_out == 0) return std::nullopt;
     constexpr std::uint64_t purpose =
         0x68656c64206f7574ULL;  // "held out"; keeps it apart from training's seed
-    return HeldOut{draw(pong::mix(params.seed, purpose), 0, params.held_out, {})};
+    return HeldOut{draw(pong::mix(params.seed, purpose), 0, params.held_out, 0)};
   }
 
   Clip operator()(const graph::Context& context) const {
     return draw(params.seed, context.number * static_cast<std::uint64_t>(params.batch), params.batch,
-                {params.scattered, params.daring});
+                params.hits);
   }
 
-  struct Shares {
-    double scattered = 0, daring = 0;
-  };
-
   // B clips, of episodes `first` and on.
-  Clip draw(std::uint64_t seed, std::uint64_t first, std::int64_t B, const Shares& shares) const {
+  Clip draw(std::uint64_t seed, std::uint64_t first, std::int64_t B, double hits) const {
     const auto T = params.frames, H = params.model.height, W = params.model.width;
     auto frames = torch::empty({B, T, H, W, 3}, torch::kByte);
     auto action = torch::empty({B, T}, torch::kLong);
     const auto background = background_of(params.model);
     const bool points =
         params.render == "point" || (params.render == "auto" && background == Background::zero);
+    pong::EpisodeParams episode_params{.length = static_cast<int>(T + 1),
+                                       .size = {static_cast<int>(H), static_cast<int>(W)},
+                                       .rendering = points ? pong::Rendering::point : pong::Rendering::area};
     for (std::int64_t b = 0; b < B; ++b) {
       const auto k = first + static_cast<std::uint64_t>(b);
-      const auto episode =
-          pong::make_episode(seed, k,
-                             {.length = static_cast<int>(T + 1),
-                              .size = {static_cast<int>(H), static_cast<int>(W)},
-                              .rendering = points ? pong::Rendering::point : pong::Rendering::area,
-                              .manner = manner_of(seed, k, shares)});
+      episode_params.shows_hit = shows_hit(seed, k, hits);
+      const auto episode = pong::make_episode(seed, k, episode_params);
       std::copy(episode.frames.begin() + H * W * 3, episode.frames.end(),
                 frames.data_ptr<std::uint8_t>() + b * T * H * W * 3);
       for (std::int64_t i = 0; i < T; ++i)
@@ -77,11 +76,9 @@ struct PongClips {
     return {values.contiguous(), action, background};
   }
 
-  static pong::Manner manner_of(std::uint64_t seed, std::uint64_t k, const Shares& shares) {
-    constexpr std::uint64_t purpose = 0x6d616e6e6572ULL;  // "manner"; keeps it apart from the episode's seed
-    const double place = pong::Random(pong::mix(pong::mix(seed, purpose), k)).between(0, 1);
-    if (place < shares.scattered) return pong::Manner::scattered;
-    return place < shares.scattered + shares.daring ? pong::Manner::daring : pong::Manner::usual;
+  static bool shows_hit(std::uint64_t seed, std::uint64_t k, double share) {
+    constexpr std::uint64_t purpose = 0x68697473ULL;  // "hits"; keeps it apart from the episode's seed
+    return pong::Random(pong::mix(pong::mix(seed, purpose), k)).between(0, 1) < share;
   }
 
   Params params;
@@ -101,9 +98,8 @@ const bool registered =
                "area: shades at the edges; point: palette colours alone, which model.background: "
                "zero wants; auto: as that says",
                graph::one_of({"auto", "area", "point"}))
-        .param("scattered", &P::scattered, "share of episodes that begin with a ball anywhere, at any speed",
-               graph::between(0, 1))
-        .param("daring", &P::daring, "share of episodes that are played by the paddle's edge",
+        .param("hits", &P::hits,
+               "share of clips that are begun so that the right paddle hits a ball of any speed",
                graph::between(0, 1))
         .block("model", &P::model)
         .add();

@@ -8,29 +8,54 @@
 #include "stages/pong/random.h"
 
 namespace pong {
-
 namespace {
 
-// Vertical speeds are whole numbers: a serve's plus spins, turned round at walls.
-void scatter(State& state, Random random) {
-  constexpr auto fastest = static_cast<int>(Court::ball_max_speed_y);
-  state.ball_x = random.between(0, Court::width - Court::ball_width);
-  state.ball_y = random.between(0, Court::height - Court::ball_height);
-  state.ball_vx = random.below(2) == 0 ? Court::ball_speed_x : -Court::ball_speed_x;
-  state.ball_vy = static_cast<float>(random.below(2 * fastest + 1) - fastest);
+// Whether the right paddle's next hit is shown, the paddle moving so.
+bool shows_hit(Play play, Action moving, int length) {
+  for (int frame = 1; frame < length - frames_behind_hit; ++frame) {
+    const Action action = play.policy.act(play.simulator.state);
+    const StepResult result = play.simulator.step(action);
+    if (result.right_hit) return frame >= frames_before_hit && action == moving;
+    if (result.reward != 0) return false;
+  }
+  return false;
 }
 
 }  // namespace
 
-Play start_of_episode(std::uint64_t seed, std::uint64_t k, Manner manner) {
+Play start_of_episode(std::uint64_t seed, std::uint64_t k) {
   const std::uint64_t episode_seed = mix(seed, k);
-  const auto aim = manner == Manner::daring ? Aim::edge : Aim::anywhere;
-  Play play{Simulator(mix(episode_seed, 0)), Policy(mix(episode_seed, 1), aim)};
+  Play play{Simulator(mix(episode_seed, 0)), Policy(mix(episode_seed, 1))};
   for (std::uint64_t frames = mix(episode_seed, 2) % 512; frames > 0; --frames) {
     play.simulator.step(play.policy.act(play.simulator.state));
   }
-  if (manner == Manner::scattered) scatter(play.simulator.state, Random(mix(episode_seed, 3)));
   return play;
+}
+
+Play start_before_hit(std::uint64_t seed, std::uint64_t k, int length) {
+  if (length <= frames_before_hit + frames_behind_hit) {
+    throw std::invalid_argument("pong::start_before_hit: an episode of " + std::to_string(length) +
+                                " frames has no room for a hit, " +
+                                std::to_string(frames_before_hit + frames_behind_hit + 1) + " have");
+  }
+  const std::uint64_t episode_seed = mix(seed, k);
+  Random random(mix(episode_seed, 3));
+  // Places and speeds of play: whole units, and columns that are whole ticks from the right paddle.
+  constexpr auto fastest = static_cast<int>(Court::ball_max_speed_y);
+  constexpr auto right_end = static_cast<int>(Court::width - Court::ball_width),
+                 ticks = right_end / static_cast<int>(Court::ball_speed_x);
+  const auto ball_vy = static_cast<float>(random.below(2 * fastest + 1) - fastest);
+  const auto moving = static_cast<Action>(random.below(action_count));
+  for (std::uint64_t attempt = 0;; ++attempt) {
+    Play play = start_of_episode(episode_seed, attempt);
+    State& state = play.simulator.state;
+    state.ball_x =
+        static_cast<float>(right_end) - Court::ball_speed_x * static_cast<float>(random.below(ticks + 1));
+    state.ball_y = static_cast<float>(random.below(static_cast<int>(Court::height - Court::ball_height) + 1));
+    state.ball_vx = random.below(2) == 0 ? Court::ball_speed_x : -Court::ball_speed_x;
+    state.ball_vy = ball_vy;
+    if (shows_hit(play, moving, length)) return play;
+  }
 }
 
 Episode make_episode(std::uint64_t seed, std::uint64_t k, const EpisodeParams& params) {
@@ -46,7 +71,7 @@ Episode make_episode(std::uint64_t seed, std::uint64_t k, const EpisodeParams& p
   episode.actions.reserve(length);
   episode.rewards.reserve(length);
 
-  Play play = start_of_episode(seed, k, params.manner);
+  Play play = params.shows_hit ? start_before_hit(seed, k, params.length) : start_of_episode(seed, k);
   const std::span<std::uint8_t> frames(episode.frames);
   for (std::size_t i = 0; i < length; ++i) {
     render(play.simulator.state, params.size, params.rendering, frames.subspan(i * frame_bytes, frame_bytes));

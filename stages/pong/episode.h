@@ -1,4 +1,4 @@
-// episode: a fixed number of frames of play, the unit of data: episode k is f(seed, k), in each manner.
+// episode: a fixed number of frames of play, the unit of data: episode k is f(seed, k).
 //
 // An episode does not end with a round or a match, and begins anywhere in one: the policy plays a random
 // number of frames before the first that is kept.
@@ -19,21 +19,22 @@ struct Play {
   Policy policy;
 };
 
-// What an episode shows more of than usual play.
-enum class Manner : std::uint8_t {
-  usual,
-  scattered,  // begins with the ball anywhere, at any speed that it can have: steep balls take long rallies otherwise
-  daring,  // the ball is taken by the paddle's edge: hits and misses that are nearly the other
-};
-
 // Episode k's first frame: 0 to 511 frames into a match, to begin at a first serve rarely.
-Play start_of_episode(std::uint64_t seed, std::uint64_t k, Manner manner = Manner::usual);
+Play start_of_episode(std::uint64_t seed, std::uint64_t k);
+
+inline constexpr int frames_before_hit = 5, frames_behind_hit = 2;
+
+// The same, with the ball put at such a place that in an episode of so many frames the right paddle's next hit has
+// frames_before_hit before it and frames_behind_hit behind it, at least. The ball's vertical speed is any that it can have,
+// and the paddle stays, goes up and goes down in a third of all hits each: in usual play few balls are steep, and most
+// hits give no spin. Throws std::invalid_argument if the length leaves no room for that.
+Play start_before_hit(std::uint64_t seed, std::uint64_t k, int length);
 
 struct EpisodeParams {
   int length = 128;  // frames, at least 1
   ImageSize size;
   Rendering rendering = Rendering::area;
-  Manner manner = Manner::usual;
+  bool shows_hit = false;  // begins as start_before_hit() says, otherwise as start_of_episode()
 };
 
 // actions[i] and rewards[i] belong to the step from frame i to frame i + 1, so that frame i answers to
@@ -45,8 +46,8 @@ struct Episode {
   std::vector<int> rewards;          // [length] +1: a point for the right paddle, -1: for the left, else 0
 };
 
-// The same bytes for the same arguments; a longer episode begins with the shorter one.
-// Throws std::invalid_argument if length or size is below 1.
+// The same bytes for the same arguments; a longer episode begins with the shorter one, where none has to show a hit.
+// Throws std::invalid_argument if length or size is below 1, and as start_before_hit().
 Episode make_episode(std::uint64_t seed, std::uint64_t k, const EpisodeParams& params);
 
 }  // namespace pong

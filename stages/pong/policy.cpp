@@ -1,20 +1,18 @@
 // policy: the mixture of behaviours.
 #include "stages/pong/policy.h"
 
-#include <cmath>
-
 namespace pong {
 namespace {
 
 // Beyond this distance between the middles of ball and paddle a ball is missed.
 constexpr float reach = (Court::paddle_height + Court::ball_height) / 2;
-constexpr float max_offset = 1.1f * reach, least_edge_offset = 0.85f * reach;
+constexpr float max_offset = 1.1f * reach;
 // A paddle within half a frame's way of its target would only overshoot.
 constexpr float tolerance = Court::paddle_speed * Court::ticks_per_frame / 2;
 
 }  // namespace
 
-Policy::Policy(std::uint64_t seed, Aim aim) : random_(seed), aim_(aim) {}
+Policy::Policy(std::uint64_t seed) : random_(seed) {}
 
 void Policy::switch_behaviour() {
   // Of the frames, about 8 in 10 track, 1 holds, 1 idles: tracking lasts longer. Steep balls need rallies of
@@ -23,9 +21,6 @@ void Policy::switch_behaviour() {
   if (draw < 55) {
     behaviour_ = Behaviour::track;
     offset_ = random_.between(-max_offset, max_offset);
-    if (aim_ == Aim::edge)
-      offset_ = std::copysign(
-          least_edge_offset + (max_offset - least_edge_offset) * std::abs(offset_) / max_offset, offset_);
     frames_left_ = 8 + random_.below(32);
   } else if (draw < 85) {
     behaviour_ = Behaviour::hold;

@@ -7,8 +7,6 @@
 //
 // A behaviour lasts for a random number of frames. The last two matter to a world model: where the frame
 // alone decides the action, as in perfect play, nothing in the data tells what the action does.
-//
-// With Aim::edge the offsets are 0.85 to 1.1 of the paddle's reach: hits and misses that are nearly the other.
 #pragma once
 
 #include <cstdint>
@@ -19,12 +17,11 @@
 namespace pong {
 
 enum class Behaviour : std::uint8_t { track, hold, idle };
-enum class Aim : std::uint8_t { anywhere, edge };
 
 // A value: a copy acts alike on the same states. The actions are f(seed, states seen).
 class Policy {
  public:
-  explicit Policy(std::uint64_t seed, Aim aim = Aim::anywhere);
+  explicit Policy(std::uint64_t seed);
 
   // The action for the next frame, to be called once a frame.
   Action act(const State& state);
@@ -36,7 +33,6 @@ class Policy {
   void switch_behaviour();
 
   Random random_;
-  Aim aim_;
   Behaviour behaviour_ = Behaviour::idle;
   int frames_left_ = 0;
   float offset_ = 0;            // court units, of `track`

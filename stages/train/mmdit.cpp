@@ -6,9 +6,10 @@
 // the run is asked to stop, the unfinished batch is abandoned.
 //
 // The first frames of a clip cannot be known from those before them, and play begins with real frames; their error is so
-// much larger than the others' that most of a gradient would be theirs. `least_past` leaves them out. Where a hit is nearly
-// a miss, the mean of both is what a squared error asks for, and that is no game: `huber` asks for the likelier. The loss
-// that is reported is then not to be compared with that of validation, which is squared.
+// much larger than the others' that most of a gradient would be theirs. `least_past` leaves them out. Where what follows is
+// in doubt, a squared error asks for the mean of all that may, which is no game, and such frames make most of the rest:
+// `huber` asks for the likelier, and gives them less weight. The loss that is reported is then not to be compared with
+// that of validation, which is squared.
 #include "stages/model/mmdit.h"
 
 #include <tbb/parallel_for.h>

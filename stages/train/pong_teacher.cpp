@@ -10,8 +10,9 @@
 //                  zero.
 //                  Good dreams are a game, and then this would be unlearned: so a share of the clips is spoiled, for 1 to
 //                  `patience` frames in which ball or paddle fade, or another clip's ball is there, too.
-//   another game   a hit, say, where the clip has a miss. The clip would contradict what is seen, so that the network
-//                  learned to dream both at once. From that frame on the past is the clip's own again.
+//   another game   a hit, say, where the clip has a miss, or a flight that has drifted. The clip would contradict what
+//                  is seen: the network would learn to dream both at once, and most of the loss would be by how much
+//                  dreams have drifted. From that frame on the past is the clip's own again.
 //
 // Source: Ross et al. 2011 arXiv:1011.0686 (an expert says what to do in the states that the learner comes into)
 #include <torch/types.h>
@@ -36,7 +37,8 @@ namespace {
 
 struct PongTeacher {
   struct Params {
-    double parted = 0.004;  // of 24 x 24 pixels: a ball less is 0.004 to 0.007, one that is 0.6 px off 0.004
+    double parted =
+        0.0006;  // of 24 x 24 pixels: a ball 0.25 px off; 0.6 px off is 0.004, a ball less 0.004 to 0.007
     std::int64_t patience = 4;
     double spoiled = 0;
     std::uint64_t seed = 0;
@@ -162,7 +164,9 @@ const bool registered =
         .in("batch", "clips whose past may be dreamed, x_t and v [B,2T,P,D]")
         .out("taught", "the same, with a serve behind what is no game, and no dreams of another game")
         .param("parted", &P::parted,
-               "mean square error of a frame in [-1,1] from which on it is another game", graph::above(0))
+               "mean square error of a frame in [-1,1] from which on it is another game; well above the "
+               "network's own",
+               graph::above(0))
         .param("patience", &P::patience, "most frames of no game that are shown", graph::between(1, 64))
         .unit("frames")
         .param("spoiled", &P::spoiled,

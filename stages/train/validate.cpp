@@ -4,8 +4,9 @@
 //
 //   x_t = (1 - t) x0 + t z        with the same noise z every time, so that two steps differ by their weights alone,
 //
-// and the network predicts it, but the first least_past frames of a clip, as in play, with every action given, behind the clip's own frames at the level
-// context_noise (a network that cannot be given them sees the frames before at the level t too). The mean over the levels ranks checkpoints.
+// and the network predicts it as in play, with every action given, behind the clip's own frames at the level context_noise
+// (a network that cannot be given them sees the frames before at the level t too). The first least_past frames of a clip
+// are not measured. The mean over the levels ranks checkpoints.
 // The weights are the running mean where there is one. Training goes on while it measures, as far as the steps
 // that may be in flight, and shares the cores with it. Sums are made in a fixed order, so the figures are the
 // same to the bit on any number of cores. A measurement that an interrupt finds under way is given up, and a

@@ -4,7 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <algorithm>
-#include <cmath>
+#include <array>
 #include <cstddef>
 #include <cstdint>
 #include <set>
@@ -129,29 +129,38 @@ TEST(Episode, BeginsAnywhereInAMatch) {
   EXPECT_GT(slopes.size(), 12u);
 }
 
-TEST(Episode, ShowsWhatIsRareInTheMannersForIt) {
-  struct Counts {
-    int walls = 0, at_edge = 0;
-  };
-  const auto count = [](Manner manner) {
-    Counts counts;
-    for (std::uint64_t k = 0; k < 200; ++k) {
-      Play play = start_of_episode(1, k, manner);
-      for (int i = 0; i < 30; ++i) {
-        const auto result = play.simulator.step(play.policy.act(play.simulator.state));
-        counts.walls += result.wall_bounce;
-        const auto& state = play.simulator.state;
-        const float off =
-            std::abs(state.ball_y + Court::ball_height / 2 - state.right_paddle_y - Court::paddle_height / 2);
-        counts.at_edge += result.right_hit && off > 40;
-        EXPECT_LE(std::abs(state.ball_vy), Court::ball_max_speed_y);
-      }
+TEST(Episode, ShowsAHitOfABallOfAnySpeedWhereItIsToldTo) {
+  constexpr int length = 33, count = 600;
+  std::set<float> speeds;
+  std::array<int, action_count> actions{};
+  for (std::uint64_t k = 0; k < count; ++k) {
+    Play play = start_before_hit(1, k, length);
+    speeds.insert(play.simulator.state.ball_vy);
+    int frame = 0;
+    Action action{};
+    StepResult result;
+    while (!result.right_hit && ++frame < length) {
+      EXPECT_EQ(result.reward, 0);
+      action = play.policy.act(play.simulator.state);
+      result = play.simulator.step(action);
     }
-    return counts;
-  };
-  const auto usual = count(Manner::usual);
-  EXPECT_GT(count(Manner::scattered).walls, 1.5 * usual.walls);
-  EXPECT_GT(count(Manner::daring).at_edge, 1.5 * usual.at_edge);
+    ASSERT_GE(frame, frames_before_hit);
+    ASSERT_LT(frame, length - frames_behind_hit);
+    ++actions[static_cast<std::size_t>(action)];
+  }
+  EXPECT_EQ(speeds.size(), 27u) << "whole numbers from -13 to 13";
+  for (const int each : actions) EXPECT_NEAR(each, count / 3, 50);
+}
+
+TEST(Episode, BeginsBeforeAHitForTheSameArgumentsAlike) {
+  EpisodeParams params = params_of(frames_before_hit + frames_behind_hit + 1);
+  params.shows_hit = true;
+  const Episode first = make_episode(1, 2, params), second = make_episode(1, 2, params);
+  EXPECT_EQ(first.frames, second.frames);
+  EXPECT_EQ(first.actions, second.actions);
+  EXPECT_NE(first.frames, make_episode(1, 3, params).frames);
+  --params.length;
+  EXPECT_THROW(make_episode(1, 2, params), std::invalid_argument);
 }
 
 TEST(Episode, RefusesALengthOrSizeBelowOne) {

@@ -70,22 +70,23 @@ TEST(PongClips, AFrameAnswersToTheActionBeforeIt) {
   }
 }
 
-TEST(PongClips, PlaysTheSharesOfItsEpisodesThatItIsToldInOtherManners) {
-  const auto clips = [](const std::string& manners) {
-    return Harness("pong_clips", "{batch: 400, frames: 1, " + manners + "}").run<Clip>(3)->frames;
+TEST(PongClips, BeginsTheShareOfItsClipsThatItIsToldBeforeAHit) {
+  const auto clips = [](const std::string& hits) {
+    return Harness("pong_clips", "{batch: 200, frames: 16, hits: " + hits + "}").run<Clip>(3)->frames;
   };
   const auto same = [](const at::Tensor& a, const at::Tensor& b) {
-    return 400 - (a != b).flatten(1).any(1).sum().item<int>();
+    return 200 - (a != b).flatten(1).any(1).sum().item<int>();
   };
-  const auto usual = clips("scattered: 0"), mixed = clips("scattered: 0.25, daring: 0.25");
-  EXPECT_NEAR(same(mixed, usual), 200, 40);
-  EXPECT_NEAR(same(mixed, clips("scattered: 1")), 100, 40);
-  EXPECT_NEAR(same(mixed, clips("daring: 1")), 100, 40);
+  const auto usual = clips("0"), some = clips("0.25"), all = clips("1");
+  EXPECT_EQ(same(all, usual), 0);
+  EXPECT_NEAR(same(some, all), 50, 20);
+  EXPECT_EQ(same(some, all) + same(some, usual), 200);
   const auto held_out = [](const std::string& params) {
     return Harness("pong_clips", params).start<stages::HeldOut>()->clips.frames;
   };
-  EXPECT_TRUE(held_out("{scattered: 0.5, daring: 0.5}").equal(held_out("{}"))) << "usual play";
-  EXPECT_THROW(Harness("pong_clips", "{scattered: 0.6, daring: 0.6}").start(), graph::Error);
+  EXPECT_TRUE(held_out("{hits: 1}").equal(held_out("{}"))) << "usual play";
+  Harness("pong_clips", "{frames: 7, hits: 1}").start();
+  EXPECT_THROW(Harness("pong_clips", "{frames: 6, hits: 1}").start(), graph::Error);
 }
 
 TEST(PongClips, RefusesAModelThatIsNotForPong) {
