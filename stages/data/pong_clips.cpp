@@ -4,7 +4,7 @@
 // answer to the action before them: the episode's first frame, which has none, is left out. The clips that are held
 // out are episodes of a seed of their own.
 //
-// A share of the clips can be begun so that the right paddle hits the ball in them (pong/episode.h). What is held out is
+// A share of the clips can show the right paddle, moved by chance, hit the ball (pong/episode.h). What is held out is
 // usual play.
 #include <torch/types.h>
 
@@ -99,7 +99,7 @@ const bool registered =
                "zero wants; auto: as that says",
                graph::one_of({"auto", "area", "point"}))
         .param("hits", &P::hits,
-               "share of clips that are begun so that the right paddle hits a ball of any speed",
+               "share of clips in which the right paddle moves by chance and hits a ball of any speed",
                graph::between(0, 1))
         .block("model", &P::model)
         .add();

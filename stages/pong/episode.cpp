@@ -10,12 +10,11 @@
 namespace pong {
 namespace {
 
-// Whether the right paddle's next hit is shown, the paddle moving so.
-bool shows_hit(Play play, Action moving, int length) {
+// Whether the right paddle's next hit is shown.
+bool shows_hit(Play play, int length) {
   for (int frame = 1; frame < length - frames_behind_hit; ++frame) {
-    const Action action = play.policy.act(play.simulator.state);
-    const StepResult result = play.simulator.step(action);
-    if (result.right_hit) return frame >= frames_before_hit && action == moving;
+    const StepResult result = play.simulator.step(play.policy.act(play.simulator.state));
+    if (result.right_hit) return frame >= frames_before_hit;
     if (result.reward != 0) return false;
   }
   return false;
@@ -45,16 +44,16 @@ Play start_before_hit(std::uint64_t seed, std::uint64_t k, int length) {
   constexpr auto right_end = static_cast<int>(Court::width - Court::ball_width),
                  ticks = right_end / static_cast<int>(Court::ball_speed_x);
   const auto ball_vy = static_cast<float>(random.below(2 * fastest + 1) - fastest);
-  const auto moving = static_cast<Action>(random.below(action_count));
   for (std::uint64_t attempt = 0;; ++attempt) {
     Play play = start_of_episode(episode_seed, attempt);
+    play.policy = Policy::of_chance(mix(mix(episode_seed, attempt), 3));
     State& state = play.simulator.state;
     state.ball_x =
         static_cast<float>(right_end) - Court::ball_speed_x * static_cast<float>(random.below(ticks + 1));
     state.ball_y = static_cast<float>(random.below(static_cast<int>(Court::height - Court::ball_height) + 1));
     state.ball_vx = random.below(2) == 0 ? Court::ball_speed_x : -Court::ball_speed_x;
     state.ball_vy = ball_vy;
-    if (shows_hit(play, moving, length)) return play;
+    if (shows_hit(play, length)) return play;
   }
 }
 

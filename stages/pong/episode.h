@@ -25,9 +25,10 @@ Play start_of_episode(std::uint64_t seed, std::uint64_t k);
 inline constexpr int frames_before_hit = 5, frames_behind_hit = 2;
 
 // The same, with the ball put at such a place that in an episode of so many frames the right paddle's next hit has
-// frames_before_hit before it and frames_behind_hit behind it, at least. The ball's vertical speed is any that it can have,
-// and the paddle stays, goes up and goes down in a third of all hits each: in usual play few balls are steep, and most
-// hits give no spin. Throws std::invalid_argument if the length leaves no room for that.
+// frames_before_hit before it and frames_behind_hit behind it, at least. The ball's vertical speed is any that it can have:
+// in usual play few balls are steep. The paddle moves by chance: in usual play most hits give no spin, and as a key stays
+// pressed for a while, the actions before and behind a hit tell its spin as well as the hit's own, which alone gives it.
+// Throws std::invalid_argument if the length leaves no room for that.
 Play start_before_hit(std::uint64_t seed, std::uint64_t k, int length);
 
 struct EpisodeParams {

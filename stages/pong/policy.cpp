@@ -14,6 +14,12 @@ constexpr float tolerance = Court::paddle_speed * Court::ticks_per_frame / 2;
 
 Policy::Policy(std::uint64_t seed) : random_(seed) {}
 
+Policy Policy::of_chance(std::uint64_t seed) {
+  Policy policy(seed);
+  policy.behaviour_ = Behaviour::chance;
+  return policy;
+}
+
 void Policy::switch_behaviour() {
   // Of the frames, about 8 in 10 track, 1 holds, 1 idles: tracking lasts longer. Steep balls need rallies of
   // several hits, and where only 6 in 10 track, every other ball is lost.
@@ -34,6 +40,7 @@ void Policy::switch_behaviour() {
 }
 
 Action Policy::act(const State& state) {
+  if (behaviour_ == Behaviour::chance) return static_cast<Action>(random_.below(action_count));
   if (frames_left_ == 0) switch_behaviour();
   --frames_left_;
   if (behaviour_ != Behaviour::track) return held_;

@@ -7,6 +7,10 @@
 //
 // A behaviour lasts for a random number of frames. The last two matter to a world model: where the frame
 // alone decides the action, as in perfect play, nothing in the data tells what the action does.
+//
+// And a policy of its own, no part of the mixture:
+//
+//   chance  press up, down or nothing, each frame anew
 #pragma once
 
 #include <cstdint>
@@ -16,12 +20,15 @@
 
 namespace pong {
 
-enum class Behaviour : std::uint8_t { track, hold, idle };
+enum class Behaviour : std::uint8_t { track, hold, idle, chance };
 
 // A value: a copy acts alike on the same states. The actions are f(seed, states seen).
 class Policy {
  public:
   explicit Policy(std::uint64_t seed);
+
+  // One that leaves everything to chance, so that neither the frame nor other actions tell an action.
+  static Policy of_chance(std::uint64_t seed);
 
   // The action for the next frame, to be called once a frame.
   Action act(const State& state);

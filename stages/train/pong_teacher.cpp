@@ -9,7 +9,8 @@
 //                  after that serve, under the clip's actions, drawn with shades, or in points where the background is
 //                  zero.
 //                  Good dreams are a game, and then this would be unlearned: so a share of the clips is spoiled, for 1 to
-//                  `patience` frames in which ball or paddle fade, or another clip's ball is there, too.
+//                  `patience` frames in which ball or paddle fade, or another clip's ball is there, too. Where such a
+//                  clip's dream has left it, the past is the clip's own first, so that none escapes.
 //   another game   a hit, say, where the clip has a miss, or a flight that has drifted. The clip would contradict what
 //                  is seen: the network would learn to dream both at once, and most of the loss would be by how much
 //                  dreams have drifted. From that frame on the past is the clip's own again.
@@ -35,6 +36,8 @@
 namespace stages {
 namespace {
 
+constexpr std::uint64_t spoiling = 0x73706f696c73ULL;  // "spoils"; keeps it apart from the serve's seed
+
 struct PongTeacher {
   struct Params {
     double parted =
@@ -55,10 +58,15 @@ struct PongTeacher {
     const auto B = x0.size(0);
     bool is_changed = false;
     for (std::int64_t b = 0; b < B; ++b) {
-      const auto lost = spoil(past[b], data[(b + 1) % B], context, b);
-      const auto first = std::min(lost, parting(past[b], data[b]));
-      if (first == T) continue;
+      auto first = parting(past[b], data[b]);
+      pong::Random random(pong::mix(seed_of(context, b), spoiling));
+      const bool is_spoiled = random.between(0, 1) < params.spoiled;
+      if (!is_spoiled && first == T) continue;
       is_changed = true;
+      if (is_spoiled) {
+        past[b].slice(0, first, T).copy_(data[b].slice(0, first, T));
+        first = spoil(past[b], data[(b + 1) % B], random);
+      }
       auto after = first;
       while (after < std::min(T, first + params.patience) && !is_game(past[b][after])) ++after;
       if (after > first) {
@@ -83,14 +91,10 @@ struct PongTeacher {
                      static_cast<std::uint64_t>(b));
   }
 
-  // With the chance `spoiled`: takes most of the ball or of a paddle out of some frames of past [T,P,D], or puts another
-  // game's ball into them. Returns the first of these frames; T where it is still a game, and nothing was done.
-  std::int64_t spoil(const at::Tensor& past, const at::Tensor& other, const graph::Context& context,
-                     std::int64_t b) const {
-    constexpr std::uint64_t purpose = 0x73706f696c73ULL;  // "spoils"; keeps it apart from the serve's seed
-    pong::Random random(pong::mix(seed_of(context, b), purpose));
+  // Takes most of the ball or of a paddle out of some frames of past [T,P,D], or puts another game's ball into them.
+  // Returns the first of these frames; T where it is still a game, and nothing was done.
+  std::int64_t spoil(const at::Tensor& past, const at::Tensor& other, pong::Random& random) const {
     const auto T = past.size(0);
-    if (random.between(0, 1) >= params.spoiled) return T;
     const auto lasts = std::min(T, std::int64_t{1} + random.below(static_cast<int>(params.patience)));
     const auto first = random.below(static_cast<int>(T - lasts + 1));
     const auto frames_of = [&](const at::Tensor& patches) {

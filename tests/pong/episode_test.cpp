@@ -130,26 +130,29 @@ TEST(Episode, BeginsAnywhereInAMatch) {
 }
 
 TEST(Episode, ShowsAHitOfABallOfAnySpeedWhereItIsToldTo) {
-  constexpr int length = 33, count = 600;
+  constexpr int length = 33, count = 1200;
   std::set<float> speeds;
-  std::array<int, action_count> actions{};
+  std::array<std::array<int, action_count>, action_count> actions{};  // before the hit, at it
   for (std::uint64_t k = 0; k < count; ++k) {
     Play play = start_before_hit(1, k, length);
     speeds.insert(play.simulator.state.ball_vy);
     int frame = 0;
-    Action action{};
+    Action before{}, action{};
     StepResult result;
     while (!result.right_hit && ++frame < length) {
       EXPECT_EQ(result.reward, 0);
+      before = action;
       action = play.policy.act(play.simulator.state);
       result = play.simulator.step(action);
     }
     ASSERT_GE(frame, frames_before_hit);
     ASSERT_LT(frame, length - frames_behind_hit);
-    ++actions[static_cast<std::size_t>(action)];
+    ++actions[static_cast<std::size_t>(before)][static_cast<std::size_t>(action)];
   }
   EXPECT_EQ(speeds.size(), 27u) << "whole numbers from -13 to 13";
-  for (const int each : actions) EXPECT_NEAR(each, count / 3, 50);
+  for (const auto& behind : actions) {
+    for (const int each : behind) EXPECT_NEAR(each, count / 9, 40);
+  }
 }
 
 TEST(Episode, BeginsBeforeAHitForTheSameArgumentsAlike) {

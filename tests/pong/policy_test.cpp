@@ -131,6 +131,17 @@ TEST(Policy, WaitsForTheBallWithAllPartsOfThePaddle) {
   EXPECT_LT(highest, 75);
 }
 
+TEST(Policy, OfChanceTellsNoActionByTheOneBefore) {
+  const std::vector<Action> actions = actions_of(Policy::of_chance(7), 9000);
+  std::array<std::array<int, 3>, 3> pairs{};
+  for (std::size_t i = 1; i < actions.size(); ++i) {
+    ++pairs[static_cast<std::size_t>(actions[i - 1])][static_cast<std::size_t>(actions[i])];
+  }
+  for (const auto& behind : pairs) {
+    for (const int each : behind) EXPECT_NEAR(each, 1000, 120);
+  }
+}
+
 TEST(Policy, HitsMostBallsAndMissesSome) {
   Policy policy(8);
   Simulator simulator(8);

@@ -190,6 +190,16 @@ TEST(PongTeacher, SpoilsTheShareOfClipsThatItIsToldAndServesBehind) {
   for (const auto kind : {no_ball, two_balls, no_left, no_right}) EXPECT_GT(kind, 2);
 }
 
+TEST(PongTeacher, SpoilsClipsWhoseDreamHasLeftThemAsWell) {
+  const Lesson lesson;
+  const auto drifted = lesson.clean.x + 0.03;
+  const std::string params = "{spoiled: 1}";
+  const auto out = lesson.taught(drifted, params), expected = lesson.taught(lesson.clean.x, params);
+  EXPECT_TRUE(near(past_of(out), past_of(expected)));
+  EXPECT_TRUE(near(data_of(out), data_of(expected)));
+  EXPECT_FALSE(near(past_of(out), lesson.clean.x));
+}
+
 TEST(PongTeacher, SpoilsAsSeedAndNumberSayAndNothingUnlessItIsTold) {
   const Lesson lesson;
   const auto taught = [&](const std::string& params, std::uint64_t number) {
