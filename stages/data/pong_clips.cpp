@@ -4,7 +4,7 @@
 // answer to the action before them: the episode's first frame, which has none, is left out. The clips that are held
 // out are episodes of a seed of their own.
 //
-// A share of the clips can show the right paddle, moved by chance, hit the ball (pong/episode.h). What is held out is
+// In a share of the clips the right paddle can move by chance and hit the ball (pong/episode.h). What is held out is
 // usual play.
 #include <torch/types.h>
 

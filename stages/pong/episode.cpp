@@ -37,16 +37,18 @@ Play start_before_hit(std::uint64_t seed, std::uint64_t k, int length) {
                                 " frames has no room for a hit, " +
                                 std::to_string(frames_before_hit + frames_behind_hit + 1) + " have");
   }
-  const std::uint64_t episode_seed = mix(seed, k);
-  Random random(mix(episode_seed, 3));
+  constexpr std::uint64_t purpose = 0x686974ULL;  // "hit"; keeps it apart from the other episodes' seeds
+  const std::uint64_t hit_seed = mix(mix(seed, k), purpose);
+  Random random(mix(hit_seed, 0));
   // Places and speeds of play: whole units, and columns that are whole ticks from the right paddle.
   constexpr auto fastest = static_cast<int>(Court::ball_max_speed_y);
   constexpr auto right_end = static_cast<int>(Court::width - Court::ball_width),
                  ticks = right_end / static_cast<int>(Court::ball_speed_x);
   const auto ball_vy = static_cast<float>(random.below(2 * fastest + 1) - fastest);
+  // The paddle is drawn anew as well: there are places from which it meets no ball of that speed.
   for (std::uint64_t attempt = 0;; ++attempt) {
-    Play play = start_of_episode(episode_seed, attempt);
-    play.policy = Policy::of_chance(mix(mix(episode_seed, attempt), 3));
+    Play play = start_of_episode(mix(hit_seed, 1), attempt);
+    play.policy = Policy::at_random(mix(mix(hit_seed, 2), attempt));
     State& state = play.simulator.state;
     state.ball_x =
         static_cast<float>(right_end) - Court::ball_speed_x * static_cast<float>(random.below(ticks + 1));

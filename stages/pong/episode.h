@@ -24,18 +24,18 @@ Play start_of_episode(std::uint64_t seed, std::uint64_t k);
 
 inline constexpr int frames_before_hit = 5, frames_behind_hit = 2;
 
-// The same, with the ball put at such a place that in an episode of so many frames the right paddle's next hit has
-// frames_before_hit before it and frames_behind_hit behind it, at least. The ball's vertical speed is any that it can have:
-// in usual play few balls are steep. The paddle moves by chance: in usual play most hits give no spin, and as a key stays
-// pressed for a while, the actions before and behind a hit tell its spin as well as the hit's own, which alone gives it.
-// Throws std::invalid_argument if the length leaves no room for that.
+// Likewise, of other episodes, with the ball put at such a place that within so many frames the right paddle's next hit
+// has frames_before_hit before it and frames_behind_hit behind it, at least. The ball's vertical speed is any that it can
+// have: in usual play few balls are steep. The policy is Policy::at_random: in usual play most hits give no spin, and the
+// actions beside a hit are often its own, so that they pass for what gives it. Throws std::invalid_argument if the length
+// leaves no room for that.
 Play start_before_hit(std::uint64_t seed, std::uint64_t k, int length);
 
 struct EpisodeParams {
   int length = 128;  // frames, at least 1
   ImageSize size;
   Rendering rendering = Rendering::area;
-  bool shows_hit = false;  // begins as start_before_hit() says, otherwise as start_of_episode()
+  bool shows_hit = false;  // played from start_before_hit() on, otherwise from start_of_episode()
 };
 
 // actions[i] and rewards[i] belong to the step from frame i to frame i + 1, so that frame i answers to

@@ -1,4 +1,4 @@
-// policy: the mixture of behaviours.
+// policy: the mixture of behaviours, and chance.
 #include "stages/pong/policy.h"
 
 namespace pong {
@@ -14,7 +14,7 @@ constexpr float tolerance = Court::paddle_speed * Court::ticks_per_frame / 2;
 
 Policy::Policy(std::uint64_t seed) : random_(seed) {}
 
-Policy Policy::of_chance(std::uint64_t seed) {
+Policy Policy::at_random(std::uint64_t seed) {
   Policy policy(seed);
   policy.behaviour_ = Behaviour::chance;
   return policy;

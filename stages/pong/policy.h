@@ -5,12 +5,8 @@
 //   hold   press up or down, whatever the ball does
 //   idle   press nothing
 //
-// A behaviour lasts for a random number of frames. The last two matter to a world model: where the frame
-// alone decides the action, as in perfect play, nothing in the data tells what the action does.
-//
-// And a policy of its own, no part of the mixture:
-//
-//   chance  press up, down or nothing, each frame anew
+// Each lasts for a random number of frames. The last two matter to a world model: where the frame alone decides the
+// action, as in perfect play, nothing in the data tells what the action does.
 #pragma once
 
 #include <cstdint>
@@ -27,8 +23,9 @@ class Policy {
  public:
   explicit Policy(std::uint64_t seed);
 
-  // One that leaves everything to chance, so that neither the frame nor other actions tell an action.
-  static Policy of_chance(std::uint64_t seed);
+  // Not the mixture: presses up, down or nothing, each frame anew, so that neither the frame nor other actions tell an
+  // action.
+  static Policy at_random(std::uint64_t seed);
 
   // The action for the next frame, to be called once a frame.
   Action act(const State& state);

@@ -10,7 +10,7 @@
 //                  zero.
 //                  Good dreams are a game, and then this would be unlearned: so a share of the clips is spoiled, for 1 to
 //                  `patience` frames in which ball or paddle fade, or another clip's ball is there, too. Where such a
-//                  clip's dream has left it, the past is the clip's own first, so that none escapes.
+//                  clip's dream is another game, the past is the clip's own first, so that no drift hides it.
 //   another game   a hit, say, where the clip has a miss, or a flight that has drifted. The clip would contradict what
 //                  is seen: the network would learn to dream both at once, and most of the loss would be by how much
 //                  dreams have drifted. From that frame on the past is the clip's own again.
@@ -60,13 +60,14 @@ struct PongTeacher {
     for (std::int64_t b = 0; b < B; ++b) {
       auto first = parting(past[b], data[b]);
       pong::Random random(pong::mix(seed_of(context, b), spoiling));
-      const bool is_spoiled = random.between(0, 1) < params.spoiled;
-      if (!is_spoiled && first == T) continue;
-      is_changed = true;
-      if (is_spoiled) {
+      const bool is_lost = first < T && !is_game(past[b][first]);
+      is_changed |= first < T;
+      if (!is_lost && random.between(0, 1) < params.spoiled) {
         past[b].slice(0, first, T).copy_(data[b].slice(0, first, T));
         first = spoil(past[b], data[(b + 1) % B], random);
+        is_changed |= first < T;
       }
+      if (first == T) continue;
       auto after = first;
       while (after < std::min(T, first + params.patience) && !is_game(past[b][after])) ++after;
       if (after > first) {

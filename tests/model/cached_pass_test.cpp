@@ -75,7 +75,13 @@ TEST(CachedPassInputs, OutOfRangeAreRefused) {
 INSTANTIATE_TEST_SUITE_P(
     Kinds, CachedPass,
     testing::Values(
-        Config{.n_window = 4, .patch_size = 6, .n_heads = 4, .d_model = 96, .n_blocks = 2, .stem = "linear"},
+        Config{.n_window = 4,
+               .patch_size = 6,
+               .n_heads = 4,
+               .d_model = 96,
+               .n_blocks = 2,
+               .expansion = 2,
+               .stem = "linear"},
         Config{.n_window = 3, .patch_size = 4, .n_heads = 4, .d_model = 128, .n_blocks = 2, .n_registers = 3},
         Config{.n_window = 3, .patch_size = 6, .n_heads = 3, .d_model = 24, .n_blocks = 1, .n_registers = 0},
         Config{.n_window = 2, .patch_size = 6, .n_heads = 2, .d_model = 16, .n_blocks = 1, .in_channels = 16},

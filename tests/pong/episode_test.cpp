@@ -155,6 +155,20 @@ TEST(Episode, ShowsAHitOfABallOfAnySpeedWhereItIsToldTo) {
   }
 }
 
+TEST(Episode, ShowsAHitOfAnyBallInTheShortestEpisodeAsWell) {
+  constexpr int length = frames_before_hit + frames_behind_hit + 1;
+  std::set<float> speeds;
+  for (std::uint64_t k = 0; k < 200; ++k) {
+    Play play = start_before_hit(1, k, length);
+    speeds.insert(play.simulator.state.ball_vy);
+    for (int frame = 1; frame < frames_before_hit; ++frame) {
+      ASSERT_FALSE(play.simulator.step(play.policy.act(play.simulator.state)).right_hit);
+    }
+    ASSERT_TRUE(play.simulator.step(play.policy.act(play.simulator.state)).right_hit);
+  }
+  EXPECT_GT(speeds.size(), 24u);
+}
+
 TEST(Episode, BeginsBeforeAHitForTheSameArgumentsAlike) {
   EpisodeParams params = params_of(frames_before_hit + frames_behind_hit + 1);
   params.shows_hit = true;

@@ -131,8 +131,10 @@ TEST(Policy, WaitsForTheBallWithAllPartsOfThePaddle) {
   EXPECT_LT(highest, 75);
 }
 
-TEST(Policy, OfChanceTellsNoActionByTheOneBefore) {
-  const std::vector<Action> actions = actions_of(Policy::of_chance(7), 9000);
+TEST(Policy, AtRandomTellsNoActionByTheFrameOrTheOneBefore) {
+  const std::vector<Action> actions = actions_of(Policy::at_random(7), 9000);
+  Policy blind = Policy::at_random(7);
+  for (const Action action : actions) ASSERT_EQ(action, blind.act(State{}));
   std::array<std::array<int, 3>, 3> pairs{};
   for (std::size_t i = 1; i < actions.size(); ++i) {
     ++pairs[static_cast<std::size_t>(actions[i - 1])][static_cast<std::size_t>(actions[i])];
