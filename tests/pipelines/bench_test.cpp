@@ -55,6 +55,16 @@ TEST(Bench, WritesItsFigures) {
   EXPECT_FALSE(figures.contains("graph"));
 }
 
+TEST(Bench, SmallIsTheNetworkThatTheReadmesFiguresAreOf) {
+  const Folder folder;
+  const auto file = (folder / "figures.json").string();
+  const auto ran = run({"bench", "train", "--batch", "1", "--seconds", "0.1", "--json", file});
+  ASSERT_EQ(ran.code, 0) << ran.output;
+  std::ifstream stream(file);
+  // Of 6 blocks, 128 wide, expansion 4, whatever cpu-small, over which it is laid, comes to be.
+  EXPECT_NEAR(json::parse(stream)["train"]["mflop_per_token"].get<double>(), 23.25, 0.05);
+}
+
 TEST(Bench, BadUsageEndsWithTwoBeforeAnythingIsMeasured) {
   EXPECT_EQ(run({"bench", "nothing"}).code, 2);
   EXPECT_EQ(run({"bench", "train", "--batch", "0"}).code, 2);
