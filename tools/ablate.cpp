@@ -128,7 +128,7 @@ void print_plan(const study::Plan& plan, const study::Folders& folders,
       const auto& training = plan.trainings[*cell.training];
       weights = folders.run(training).generic_string();
       if (!done && !shown[*cell.training] && !study::is_trained(training, folders))
-        fmt::print("  {}\n", study::command(training.arguments));
+        fmt::print("  {}\n", study::command(study::arguments_of(training, folders)));
       shown[*cell.training] = true;
     }
     if (done) continue;

@@ -93,8 +93,8 @@ bool comes(const std::function<bool()>& it) {
   return true;
 }
 
-// Two runs of some steps, and from each frames of one step and two.
-Studied trained_cells(int steps) {
+// Runs of some steps, and from each frames of one step and more.
+Studied trained_cells(int steps, const std::string& axes = "{noise.mean: [0, 0.5], denoise.steps: [1, 2]}") {
   return Studied("pipeline: " PROJECT_DIR
                  "/pipelines/train.yaml\n"
                  "configs: [" PROJECT_DIR
@@ -102,9 +102,8 @@ Studied trained_cells(int steps) {
                  "set: {" +
                  short_games +
                  ", clips.batch: 4, clips.held_out: 4, saved.every: 100}\n"
-                 "axes: {noise.mean: [0, 0.5], denoise.steps: [1, 2]}\n"
-                 "budget: {steps: " +
-                 std::to_string(steps) + "}\n");
+                 "axes: " +
+                 axes + "\nbudget: {steps: " + std::to_string(steps) + "}\n");
 }
 
 // Four cells of a network that has learned nothing; those with frames of another size than the model's fail.
@@ -126,6 +125,8 @@ TEST(Ablate, ShowsItsPlanAndLeavesNothing) {
   EXPECT_EQ(lines_with(shown.output, "./run /"), 2) << shown.output;
   EXPECT_EQ(lines_with(shown.output, "./run eval "), 4) << shown.output;
   EXPECT_EQ(lines_with(shown.output, "stop.steps=20"), 2) << shown.output;
+  EXPECT_EQ(lines_with(shown.output, " --runs " + (studied / "studies/trained").string() + " --name "), 2)
+      << shown.output;
   EXPECT_FALSE(fs::exists(studied / "studies"));
 }
 
@@ -208,30 +209,35 @@ TEST(AblateSlow, TrainsMeasuresAndReports) {
 }
 
 TEST(AblateSlow, AKilledStudyGoesOnWithoutRepeatingWhatIsDone) {
-  const auto studied = trained_cells(600);
-  std::map<fs::path, fs::file_time_type> before;
-  {
+  const auto studied = trained_cells(600, "{noise.mean: [0, 0.25, 0.5], denoise.steps: [1, 2, 3, 4]}");
+  const auto killed_when = [&](const std::string& said, const std::function<bool()>& it) {
     Process process(studied.ablate());
-    ASSERT_TRUE(process.printed("[2/4] noise.mean=0, denoise.steps=2, seed 0: done", 10min))
-        << process.output();
-    // In the middle of the second run, which then has something to go on from.
-    ASSERT_TRUE(comes([&] { return studied.begun() == 2; })) << process.output();
+    ASSERT_TRUE(process.printed(said, 10min)) << process.output();
+    ASSERT_TRUE(comes(it)) << process.output();
     process.signal(SIGKILL);
     process.wait();
-    before = studied.done();
-    ASSERT_EQ(before.size(), 2u);
-  }
+  };
+  // In the middle of the second run, which then has something to go on from.
+  killed_when("[4/12] noise.mean=0, denoise.steps=4, seed 0: done", [&] { return studied.begun() == 2; });
+  auto before = studied.done();
+  ASSERT_EQ(before.size(), 4u);
   const auto shown = run(studied.ablate({"--dry-run"}));
-  EXPECT_TRUE(has(shown.output, "4 cells, 2 done; 2 training runs, ")) << shown.output;
+  EXPECT_TRUE(has(shown.output, "12 cells, 4 done; 3 training runs, ")) << shown.output;
+  // And half-way, while a cell is measured.
+  killed_when("[7/12] noise.mean=0.25, denoise.steps=3, seed 0: measuring", [] { return true; });
+  const auto half = studied.done();
+  EXPECT_GE(half.size(), 6u);
+  before.insert(half.begin(), half.end());
+
   Process next(studied.ablate());
   ASSERT_EQ(next.wait(10min), 0) << next.output();
-  EXPECT_FALSE(has(next.output(), "[1/4]")) << next.output();
+  EXPECT_FALSE(has(next.output(), "[6/12]")) << next.output();
   std::string said;
   for (const auto& log : studied.training_logs()) said += text_in(log);
   EXPECT_EQ(lines_with(said, "going on from step "), 1) << said;
   EXPECT_EQ(lines_with(said, "going on from step 0"), 0) << said;
   auto after = studied.done();
-  EXPECT_EQ(after.size(), 4u);
+  EXPECT_EQ(after.size(), 12u);
   for (const auto& [path, time] : before) EXPECT_EQ(after[path], time) << path;
 }
 

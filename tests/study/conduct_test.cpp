@@ -35,7 +35,7 @@ struct Stub {
     calls.push_back(arguments);
     std::ofstream(log) << "one line\nand the last\n";
     if (calls.size() == interrupted_at) stopping = true;
-    if (stopping || (!fails.empty() && holds(arguments, fails))) return 1;
+    if (stopping || (!fails.empty() && holds(arguments, fails))) return fails_with;
     if (arguments[0] == "eval") {
       std::ofstream(after(arguments, "--json")) << R"({"psnr_db": {"10": 31.5}})";
     } else {
@@ -73,6 +73,7 @@ struct Stub {
 
   std::vector<Texts> calls;
   std::string fails;            // what has this argument
+  int fails_with = 1;           // exit code
   std::string seconds = "600";  // that a run trains for
   std::size_t interrupted_at = 0;
   bool stopping = false;
@@ -123,6 +124,14 @@ TEST(Conduct, AFailingCellIsMarkedAndTheOthersAreDone) {
   stub.fails.clear();
   EXPECT_EQ(count(stub.conduct(plan, lab.folders()), Status::done), 4);
   EXPECT_EQ(stub.calls.size(), 6u);
+}
+
+TEST(Conduct, ACellWhoseProcessWasKilledSaysByWhat) {
+  const Lab lab;
+  Stub stub{.fails = "denoise.steps=2", .fails_with = 137};
+  const auto results = stub.conduct(lab.plan(four_cells), lab.folders());
+  EXPECT_EQ(results[1].complaint.rfind("killed by signal 9, after: and the last (", 0), 0u)
+      << results[1].complaint;
 }
 
 TEST(Conduct, WhatIsInterruptedStaysOpenAndIsDoneNextTime) {

@@ -102,6 +102,19 @@ TEST(Plan, ASettingWithoutAStageIsOfTrainingAndPlay) {
   EXPECT_EQ(plan.trainings[0].arguments[2], "device=cpu");
 }
 
+TEST(Plan, ValuesMayBeMaps) {
+  const std::string mixture = "set: {noise.type: mixture_noise}\n";
+  for (const auto* axes :
+       {"\n  noise.weights: [{mode: 1}, {logit_normal: 3, uniform: 1}]",
+        "\n  noise.{weights,high}: [[{mode: 1}, 0.5], [{logit_normal: 3, uniform: 1}, 0.1]]"}) {
+    const auto plan = Lab().plan(training(axes) + mixture);
+    ASSERT_EQ(plan.cells.size(), 2u);
+    EXPECT_EQ(plan.cells[1].choices.at(0), "{logit_normal: 3, uniform: 1}");
+    tests::expect_in(study::command(plan.trainings[1].arguments),
+                     "--set 'noise.weights={logit_normal: 3, uniform: 1}'");
+  }
+}
+
 TEST(Plan, SaysWhatCannotBe) {
   const Lab lab;
   const auto refused = [&](const std::string& text, const std::string& part) {
@@ -115,6 +128,10 @@ TEST(Plan, SaysWhatCannotBe) {
   refused(weights + "axes: {noise.std: [1]}\n", "is a choice of training");
   refused(weights + "axes: {denoise.steps: [2, 2]}\n", "two cells have the same settings: denoise.steps=2");
   refused(training("{noise.std: [1, 1.0]}"), "two cells have the same settings: noise.std=1.0; take one out");
+  const std::string ten = "[1, 2, 3, 4, 5, 6, 7, 8, 9, 10]";
+  refused(weights + "axes: {denoise.steps: " + ten + ", denoise.shift: " + ten +
+              ", denoise.guidance: " + ten + ", episodes.games: " + ten + ", episodes.frames: [10, 11]}\n",
+          "s.yaml: more than 10000 cells");
   // What only the denoiser would refuse, when it starts.
   refused(weights + "axes: {denoise.schedule: [linear, custom]}\n",
           "s.yaml: denoise.schedule=custom: schedule: levels is [], expected 1 to 1000 steps");

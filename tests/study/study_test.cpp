@@ -58,6 +58,7 @@ TEST(Study, IsRefusedWithWhatIsWrong) {
   refused("pipeline: p.yaml\nbudget: {}\n" + axes + report, "either steps or minutes");
   refused("pipeline: p.yaml\nbudget: {steps: 1, minutes: 1}\n" + axes + report, "either steps or minutes");
   refused(weights + report, "no `axes:`");
+  refused(weights + report + "axes: {}\n", "there is nothing to compare");
   refused(weights + axes, "no `report:`");
   refused(weights + axes + "report: [psnr_bd.10]\n",
           "s.yaml:3:9: no figure 'psnr_bd.10'; did you mean 'psnr_db.10'?");

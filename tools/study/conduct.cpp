@@ -58,9 +58,12 @@ std::string repeating(const Plan& plan, const Cell& cell) {
   return text + command(measured) + "\n";
 }
 
-std::string said_in(const fs::path& log) {
+// Of a process that ended with this exit code.
+std::string said_in(const fs::path& log, int code) {
+  constexpr int of_signals = 128;
   const auto line = last_line(log);
-  return (line.empty() ? "it said nothing" : line) + " (" + log.generic_string() + ")";
+  return (code > of_signals ? fmt::format("killed by signal {}, after: ", code - of_signals) : "") +
+         (line.empty() ? "it said nothing" : line) + " (" + log.generic_string() + ")";
 }
 
 class Conductor {
@@ -104,12 +107,9 @@ class Conductor {
     const auto log = fs::path(folder.string() + ".log");
     fs::create_directories(folders_.trained);
     std::vector<std::string> arguments{folder.string()};
-    if (!fs::exists(folder)) {
-      arguments = training.arguments;
-      arguments.insert(arguments.end(), {"--runs", folders_.trained.string(), "--name", training.id});
-    }
+    if (!fs::exists(folder)) arguments = arguments_of(training, folders_);
     spdlog::info("{}: training", where);
-    if (hands_.run(arguments, log) != 0) return said_in(log);
+    if (const int code = hands_.run(arguments, log); code != 0) return said_in(log, code);
     // Who stops a run, and not the study, ends it in good order.
     if (hands_.stopping() || is_trained(training, folders_)) return "";
     return "ended before its budget (" + log.generic_string() + ")";
@@ -124,7 +124,8 @@ class Conductor {
                                        (folder / "pipeline.yaml").string()});
     spdlog::info("{}: measuring", where);
     const auto begin = std::chrono::steady_clock::now();
-    if (hands_.run(arguments, folder / "log.txt") != 0) throw Failure(said_in(folder / "log.txt"));
+    if (const int code = hands_.run(arguments, folder / "log.txt"); code != 0)
+      throw Failure(said_in(folder / "log.txt", code));
     result.eval_seconds = seconds_since(begin);
     Figures figures;
     try {
@@ -162,6 +163,12 @@ std::optional<double> mean_of(const std::vector<Result>& results, double Result:
 }
 
 }  // namespace
+
+std::vector<std::string> arguments_of(const Training& training, const Folders& folders) {
+  auto all = training.arguments;
+  all.insert(all.end(), {"--runs", folders.trained.string(), "--name", training.id});
+  return all;
+}
 
 std::vector<Result> look(const Plan& plan, const Folders& folders) {
   std::vector<Result> results(plan.cells.size());

@@ -50,6 +50,9 @@ struct Hands {
   std::function<void()> changed;
 };
 
+/// Of the `./run` that begins a training run in its folder.
+std::vector<std::string> arguments_of(const Training& training, const Folders& folders);
+
 /// What earlier processes have done, for each cell of the plan.
 std::vector<Result> look(const Plan& plan, const Folders& folders);
 

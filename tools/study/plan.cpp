@@ -93,12 +93,22 @@ class Planner {
       plan_.checkpoint = stages::find_checkpoint(study_.checkpoint, study_.file + ": checkpoint");
       weights_ = digest_of_file(plan_.checkpoint);
     }
+    check_size();
     for (const auto seed : study_.seeds)
       for (const auto& combination : combine(study_.axes)) add_cell(combination, seed);
     return std::move(plan_);
   }
 
  private:
+  void check_size() const {
+    constexpr std::size_t most = 10'000;  // beyond that a study is a slip of the pen
+    auto cells = study_.seeds.size();
+    for (const auto& axis : study_.axes)
+      if ((cells *= axis.choices.size()) > most)
+        throw graph::Error(study_.file + ": more than " + std::to_string(most) +
+                           " cells; expected fewer values, axes or seeds");
+  }
+
   bool is_played(const std::string& key) const { return played_.contains(key.substr(0, key.find('.'))); }
 
   void add_cell(const std::vector<Setting>& combination, std::uint64_t seed) {

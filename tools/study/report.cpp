@@ -26,8 +26,15 @@ std::string line_of(const std::vector<std::string>& fields) {
   return graph::join(all, ",") + "\n";
 }
 
+// Of Markdown, in which a bar would end the cell.
 std::string row_of(const std::vector<std::string>& cells) {
-  return "| " + graph::join(cells, " | ") + " |\n";
+  std::string row = "|";
+  for (const auto& cell : cells) {
+    row += ' ';
+    for (const char c : cell) row += c == '|' ? std::string("\\|") : std::string(1, c);
+    row += " |";
+  }
+  return row + '\n';
 }
 
 const char* text_of(Status status) {
@@ -54,19 +61,21 @@ struct Ranking {
   bool has_best() const { return best < spreads.size(); }
   // Several may be equally good.
   bool is_best(std::size_t c) const {
-    return spreads[c].n > 0 && alike({spreads[c].mean, spreads[best].mean});
+    return spreads[c].n > 0 && spreads[c].n == spreads[best].n &&
+           alike({spreads[c].mean, spreads[best].mean});
   }
 };
 
 Ranking rank(const std::vector<Result>& results, const std::vector<std::vector<std::size_t>>& all,
              const std::string& figure) {
   Ranking ranking{.best = all.size()};
-  const bool higher = higher_is_better(figure);
+  const double sign = higher_is_better(figure) ? 1 : -1;
+  // A lucky seed by itself is not the best: of those with fewer seeds none is.
+  const auto place = [&](const Spread& spread) { return std::pair(spread.n, sign * spread.mean); };
   for (const auto& cells : all) {
     const auto& spread = ranking.spreads.emplace_back(spread_of(results, cells, figure));
     if (spread.n == 0) continue;
-    const auto best = ranking.best < all.size() ? ranking.spreads[ranking.best].mean : spread.mean;
-    if (ranking.best == all.size() || (higher ? spread.mean > best : spread.mean < best))
+    if (!ranking.has_best() || place(spread) > place(ranking.spreads[ranking.best]))
       ranking.best = ranking.spreads.size() - 1;
   }
   return ranking;
@@ -98,7 +107,8 @@ class Page {
     return fmt::format(
         "{}, seeds {}, measured with `run eval{}`. {} of {} cells are done; all figures of each are in "
         "results.csv.\n\nMean over the seeds ± their standard deviation; ↑ more is better, ↓ less is better; "
-        "the best are bold. n are the cells that are done; a figure that some of them could not measure has "
+        "the best are bold, of those with most seeds. n are the cells that are done; a figure that some of "
+        "them could not measure has "
         "its own. NFE are the network's evaluations a frame. Each combination is compared with the best, "
         "seed by seed, and the difference is called beyond the spread of seeds where a paired t test says so "
         "at 5 %, with Holm's correction for the number of comparisons. That the best was chosen by the same "

@@ -23,8 +23,8 @@ std::string verdict(const std::vector<double>& worse_by, bool beyond) {
                ? fmt::format("equal in every seed (n={})", spread.n)
                : fmt::format("{}, the same difference in every seed (n={}), no spread to test against", by,
                              spread.n);
-  return beyond ? fmt::format("{}, which is beyond the spread of seeds (n={})", by, spread.n)
-                : fmt::format("the difference to the best is within the spread of seeds (n={})", spread.n);
+  return fmt::format("{}, which is {} the spread of seeds (n={})", by,
+                     beyond ? "beyond" : "not shown to be beyond", spread.n);
 }
 
 }  // namespace

@@ -16,9 +16,11 @@ using graph::Value;
 
 // As `--set` takes it.
 std::string text_of(const Value& value) {
-  auto text = graph::to_yaml(value);
-  while (text.ends_with('\n')) text.pop_back();
-  return text;
+  Value list;  // is written in one line, with all that is in it
+  list.kind = Value::Kind::list;
+  list.items.push_back(value);
+  const auto text = graph::to_yaml(list);  // "[…]\n"
+  return text.substr(1, text.size() - 3);
 }
 
 // "denoise.{schedule,shift}" → denoise.schedule, denoise.shift
@@ -82,6 +84,7 @@ class Reader {
   void read_axes(const Value& axes) {
     if (!axes.is_map())
       return problem(axes.place, "'axes' must be a map from stage.key to a list, got " + axes.describe());
+    if (axes.entries.empty()) problem(axes.place, "'axes' is empty, so there is nothing to compare");
     std::set<std::string> seen;
     for (const auto& entry : axes.entries) {
       try {
@@ -105,7 +108,7 @@ class Reader {
 
   static std::vector<std::string> choice_of(const Value& item, const std::vector<std::string>& keys) {
     if (keys.size() == 1) {
-      if (item.is_map() || item.kind == Value::Kind::null)
+      if (item.kind == Value::Kind::null)
         throw graph::Error(item.place, "axis '" + keys[0] + "': expected a value, got " + item.describe());
       return {text_of(item)};
     }
