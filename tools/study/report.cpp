@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <filesystem>
+#include <utility>
 
 #include "tools/study/known_figures.h"
 
@@ -108,8 +109,8 @@ class Page {
         "{}, seeds {}, measured with `run eval{}`. {} of {} cells are done; all figures of each are in "
         "results.csv.\n\nMean over the seeds ± their standard deviation; ↑ more is better, ↓ less is better; "
         "the best are bold, of those with most seeds. n are the cells that are done; a figure that some of "
-        "them could not measure has "
-        "its own. NFE are the network's evaluations a frame. Each combination is compared with the best, "
+        "them could not measure has its own. NFE are the network's evaluations a frame. Each combination is "
+        "compared with the best, "
         "seed by seed, and the difference is called beyond the spread of seeds where a paired t test says so "
         "at 5 %, with Holm's correction for the number of comparisons. That the best was chosen by the same "
         "figures is not corrected for: what is close, other seeds should confirm.\n",
