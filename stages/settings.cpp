@@ -32,6 +32,8 @@ const bool registered = graph::add_block(
         .param("in_channels", &Config::in_channels, "colours of a pixel")
         .param("n_registers", &Config::n_registers, "extra tokens in every frame")
         .param("n_actions", &Config::n_actions, "actions, 0 (none) included")
+        .param("n_past_actions", &Config::n_past_actions,
+               "frames before its own whose actions a frame is told, too; below n_window")
         .param("expansion", &Config::expansion, "hidden width of the feed-forward layer, in d_model")
         .param("stem", &Config::stem, "how patches become tokens", graph::one_of({"conv", "linear"}))
         .param("predicts", &Config::predicts, "what the network predicts",

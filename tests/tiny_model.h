@@ -11,7 +11,8 @@ namespace tests {
 
 /// tiny_model() as a pipeline's `model:` says it, but for what it predicts.
 inline constexpr const char* tiny_sizes =
-    "d_model: 32, n_heads: 2, n_blocks: 2, patch_size: 6, n_window: 4, stem: linear";
+    "d_model: 32, n_heads: 2, n_blocks: 2, patch_size: 6, n_window: 4, n_past_actions: 2, "
+    "stem: linear";
 
 inline model::Config tiny_model() {
   model::Config config;
@@ -20,6 +21,7 @@ inline model::Config tiny_model() {
   config.n_blocks = 2;
   config.patch_size = 6;
   config.n_window = 4;
+  config.n_past_actions = 2;
   config.stem = "linear";
   config.predicts = "data";
   return config;

@@ -148,6 +148,7 @@ CachedPass::CachedPass(const Config& config, const NetworkWeights& w, const at::
     : config_(config),
       levels_(numbers(at::linear(level_table, w.noise_level.weight, w.noise_level.bias))),
       actions_(numbers(w.actions)),
+      past_actions_(numbers(w.past_actions)),
       modulation_(all_modulations(w)),
       blocks_(w.blocks.begin(), w.blocks.end()),
       patch_(w.patch.linear),
@@ -204,12 +205,18 @@ void CachedPass::operator()(const float* x, const float* t, const std::int64_t* 
                                   ", action " + std::to_string(action[r]) +
                                   ", expected t in [0,1] and an action in [0," + std::to_string(c.n_actions) +
                                   ")");
+    const KvCache& cache = *caches[static_cast<std::size_t>(r)];
     const auto level = static_cast<std::int64_t>(t[r] * static_cast<float>(c.T - 1));
-    for (std::int64_t j = 0; j < d; ++j)
-      w.condition[r * d + j] = levels_[static_cast<std::size_t>(level * d + j)] +
-                               actions_[static_cast<std::size_t>(action[r] * d + j)];
-    rotation(c, caches[static_cast<std::size_t>(r)]->position(), 1, w.cos + r * N * d_head,
-             w.sin + r * N * d_head);
+    float* const condition = w.condition + r * d;
+    const auto add = [&](const std::vector<float>& embeddings, std::int64_t row) {
+      const float* const embedding = embeddings.data() + row * d;
+      for (std::int64_t j = 0; j < d; ++j) condition[j] += embedding[j];
+    };
+    std::copy_n(levels_.data() + level * d, d, condition);
+    add(actions_, action[r]);
+    for (std::int64_t age = 1; age <= c.n_past_actions; ++age)
+      add(past_actions_, (age - 1) * c.n_actions + cache.past_action(age));
+    rotation(c, cache.position(), 1, w.cos + r * N * d_head, w.sin + r * N * d_head);
   }
   kernels::silu(R * d, w.condition);
   modulation_(w.condition, w.modulation, R);

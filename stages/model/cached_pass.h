@@ -56,9 +56,10 @@ class CachedPass {
   void embed(const float* x, std::int64_t R, float* z) const;
 
   Config config_;
-  std::vector<float> levels_;   // [T,d], past the layer that mixes them
-  std::vector<float> actions_;  // [n_actions,d]
-  PackedLinear modulation_;     // d → 6d for every block, then 2d
+  std::vector<float> levels_;        // [T,d], past the layer that mixes them
+  std::vector<float> actions_;       // [n_actions,d]
+  std::vector<float> past_actions_;  // [n_past_actions,n_actions,d]
+  PackedLinear modulation_;          // d → 6d for every block, then 2d
   std::vector<Block> blocks_;
   std::vector<PackedFilters> filters_;  // of the conv stem: two
   PackedLinear patch_;

@@ -28,6 +28,7 @@ void for_each_key(SomeConfig& config, Visitor visit) {
   visit("in_channels", config.in_channels);
   visit("n_registers", config.n_registers);
   visit("n_actions", config.n_actions);
+  visit("n_past_actions", config.n_past_actions);
   visit("expansion", config.expansion);
   visit("stem", config.stem);
   visit("predicts", config.predicts);
@@ -89,6 +90,7 @@ void Config::check() const {
   in_range("in_channels", in_channels, 1, 1'000);
   in_range("n_registers", n_registers, 0, 1'000);
   in_range("n_actions", n_actions, 1, 1'000'000);
+  in_range("n_past_actions", n_past_actions, 0, n_window - 1);
   in_range("expansion", expansion, 1, 100);
   one_of("rope_type", rope_type, {"rope", "vid", "learn"});
   one_of("stem", stem, {"conv", "linear"});

@@ -25,6 +25,7 @@ struct Config {
   std::int64_t in_channels = 3;       // colours of a pixel
   std::int64_t n_registers = 1;       // tokens of the network's own, last in every frame
   std::int64_t n_actions = 4;         // actions, 0 (none) included
+  std::int64_t n_past_actions = 0;    // frames before its own whose actions a frame is told, too
   std::int64_t expansion = 4;         // hidden width of the feed-forward layer, in d_model
   std::string stem = "conv";          // conv | linear, see patch_embed.h
   std::string predicts = "velocity";  // velocity | data, see Mmdit::velocity

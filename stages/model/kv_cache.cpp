@@ -1,4 +1,4 @@
-// kv_cache: what one player's network remembers, a ring of the last n_window−1 frames' keys and values.
+// kv_cache: what one player's network remembers, a ring of the last n_window−1 frames' keys, values and actions.
 #include "stages/model/kv_cache.h"
 
 #include <torch/types.h>
@@ -17,7 +17,8 @@ KvCache::KvCache(const Config& config, at::Device device, at::ScalarType dtype)
                        kernels::key_row(config.n_window * config.tokens())},
                       at::device(device).dtype(dtype))),
       values_(at::zeros({config.n_blocks, config.n_heads, config.n_window * config.tokens(), config.d_head()},
-                        keys_.options())) {}
+                        keys_.options())),
+      actions_(static_cast<std::size_t>(config.n_window)) {}
 
 void KvCache::reset() { position_ = 0; }
 
@@ -41,6 +42,15 @@ KvCache::Ring KvCache::ring(std::int64_t block) {
           values_.stride(1),
           position_ % window_ * tokens_,
           (frames() + 1) * tokens_};
+}
+
+void KvCache::write(std::span<const std::int64_t> actions) {
+  std::int64_t frame = position_;
+  for (const std::int64_t action : actions) actions_[static_cast<std::size_t>(frame++ % window_)] = action;
+}
+
+std::int64_t KvCache::past_action(std::int64_t age) const {
+  return age <= frames() ? actions_[static_cast<std::size_t>((position_ - age) % window_)] : 0;
 }
 
 std::vector<std::int64_t> KvCache::order() const {

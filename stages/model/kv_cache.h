@@ -1,8 +1,10 @@
-// kv_cache: what one player's network remembers, a ring of the last n_window−1 frames' keys and values.
+// kv_cache: what one player's network remembers, a ring of the last n_window−1 frames' keys, values and actions.
 #pragma once
 
 #include <ATen/core/Tensor.h>
 
+#include <cstdint>
+#include <span>
 #include <vector>
 
 #include "stages/model/config.h"
@@ -14,8 +16,8 @@ namespace model {
 // and nothing is ever copied or concatenated; softmax does not care that the slots are in ring order. `rope`
 // and `vid` keys arrive normed and rotated at their absolute frame index, `learn` keys normed only.
 //
-// Owned by one player and used by one call at a time. Tensors of the network's own device and type; no
-// autograd.
+// Owned by one player and used by one call at a time. Tensors of the network's own device and type, actions on the
+// host; no autograd.
 class KvCache {
  public:
   explicit KvCache(const Config& config, at::Device device = at::kCPU, at::ScalarType dtype = at::kFloat);
@@ -61,6 +63,13 @@ class KvCache {
   // evaluation.
   std::vector<std::int64_t> order() const;
 
+  // Writes the actions of the frames under evaluation, from position() on: fewer than n_window, or 1. Overwritten by the next
+  // call unless commit() comes first.
+  void write(std::span<const std::int64_t> actions);
+
+  // The action of the frame that is `age` before the one under evaluation, 1 … n_window−1; 0, none, where there was no frame.
+  std::int64_t past_action(std::int64_t age) const;
+
   // Keeps what was written since the last commit, in every block, as the frames from position() on.
   void commit(std::int64_t frames);
 
@@ -69,8 +78,9 @@ class KvCache {
 
  private:
   std::int64_t window_, tokens_, position_ = 0;
-  at::Tensor keys_;    // [n_blocks, H, d_head, n_window·N and some]
-  at::Tensor values_;  // [n_blocks, H, n_window·N, d_head]
+  at::Tensor keys_;                    // [n_blocks, H, d_head, n_window·N and some]
+  at::Tensor values_;                  // [n_blocks, H, n_window·N, d_head]
+  std::vector<std::int64_t> actions_;  // by slot
 };
 
 }  // namespace model

@@ -57,19 +57,29 @@ at::Tensor noise_level_table(const Config& config) {
   return at::stack({phase.sin(), phase.cos()}, -1).flatten(1);
 }
 
+// Of the frames before each of action [B,T] the actions, newest first; 0, none, before the first: n times [B,T].
+std::vector<at::Tensor> past_actions(const at::Tensor& action, std::int64_t n) {
+  const at::Tensor padded = at::constant_pad_nd(action, {n, 0});
+  std::vector<at::Tensor> past;
+  for (std::int64_t age = 1; age <= n; ++age) past.push_back(padded.narrow(1, n - age, action.size(1)));
+  return past;
+}
+
 // What a block's attention does with its heads: [B,H,T·N,d_head] each → [B,T·N,d].
 using Attention = std::function<at::Tensor(std::int64_t block, const Heads& heads)>;
 
-// x [B,T,P,D] → [B,T-past,P,D]
+// x [B,T,P,D], before: n_past_actions times [B,T] → [B,T-past,P,D]
 at::Tensor run(const Config& config, const Ops& ops, const NetworkWeights& w, const at::Tensor& level_table,
                const Rotation& rotation, const at::Tensor& x, const at::Tensor& t, const at::Tensor& action,
-               std::int64_t past, const Attention& attention) {
+               const std::vector<at::Tensor>& before, std::int64_t past, const Attention& attention) {
   const std::int64_t batch = x.size(0), frames = x.size(1), tokens = config.tokens(), d = config.d_model;
   const at::ScalarType dtype = w.norm.scalar_type();
 
   const at::Tensor level = (t.to(at::kFloat) * static_cast<double>(config.T - 1)).to(at::kLong);
   at::Tensor condition =
       ops.linear(at::embedding(level_table, level), w.noise_level) + at::embedding(w.actions, action);
+  for (std::size_t i = 0; i < before.size(); ++i)
+    condition = condition + at::embedding(w.past_actions[static_cast<std::int64_t>(i)], before[i]);
   condition = at::silu(condition).unsqueeze(2);  // [B,T,1,d]; every use of it is behind this SiLU
 
   // [B,T,P,D] → [B,T,P,d] → [B,T,N,d]
@@ -167,6 +177,15 @@ bool fuses(const Config& config, const Parameters& weights, const at::Tensor& x)
          std::all_of(weights.tensors.begin(), weights.tensors.end(), fits);
 }
 
+// Rows of action [B,T] as those of the frames under evaluation in their caches, where the network will ask for them.
+void remember(const Config& config, const at::Tensor& action, std::span<KvCache* const> caches) {
+  if (config.n_past_actions == 0) return;  // the copy from a GPU has to wait for it
+  const at::Tensor rows = action.cpu().contiguous();
+  const auto frames = static_cast<std::size_t>(rows.size(1));
+  for (std::size_t row = 0; row < caches.size(); ++row)
+    caches[row]->write({rows.data_ptr<std::int64_t>() + row * frames, frames});
+}
+
 // Mmdit::forward_cached() on any device, committing nothing.
 at::Tensor plain_cached(const Config& config, const NetworkWeights& w, const at::Tensor& level_table,
                         const at::Tensor& x, const at::Tensor& t, const at::Tensor& action,
@@ -193,8 +212,12 @@ at::Tensor plain_cached(const Config& config, const NetworkWeights& w, const at:
     }
     return at::cat(seen).transpose(1, 2).flatten(2);
   };
+  at::Tensor before = at::empty({config.n_past_actions, x.size(0), 1}, at::kLong);
+  auto* past = before.data_ptr<std::int64_t>();
+  for (std::int64_t age = 1; age <= config.n_past_actions; ++age)
+    for (const KvCache* cache : caches) *past++ = cache->past_action(age);
   return run(config, plain_ops(), w, level_table, learns ? Rotation{} : own, x.unsqueeze(1), t.unsqueeze(1),
-             action.unsqueeze(1), 0, attention)
+             action.unsqueeze(1), before.to(x.device()).unbind(), 0, attention)
       .squeeze(1);
 }
 
@@ -265,7 +288,8 @@ Parameters Mmdit::initialise(std::uint64_t seed) const {
       tensor.uniform_(-bound, bound, generator);
       const bool zero_bias =
           ends(".bias") && (starts("patch.x_embedder.") || name.find(".geglu.") != std::string::npos);
-      const bool zero_gate = name.find("modulation.1.") != std::string::npos || starts("unpatch.");
+      const bool zero_gate =
+          name.find("modulation.1.") != std::string::npos || starts("unpatch.") || starts("past_action_emb.");
       if (zero_bias || (zero_gate && config_.init == "zero_gates")) tensor.zero_();
     }
     parameters.add(name, tensor);
@@ -302,7 +326,11 @@ at::Tensor Mmdit::forward(const Parameters& weights, const at::Tensor& x, const 
     return slides ? attend_learned_sliding(config_, w, heads)
                   : ops.attend_clips(heads, sight(config_, frames, past, tables.mask));
   };
-  return run(config_, ops, w, tables.noise_levels, turn, x, t, action, past, attention);
+  // A frame that stands beside its past comes behind the same ones as the frame there.
+  auto before = past_actions(action.narrow(1, 0, frames - past), config_.n_past_actions);
+  if (past > 0)
+    for (at::Tensor& each : before) each = at::cat({each, each}, 1);
+  return run(config_, ops, w, tables.noise_levels, turn, x, t, action, before, past, attention);
 }
 
 bool Mmdit::takes_past() const { return !config_.bidirectional && config_.rope_type != "learn"; }
@@ -347,6 +375,7 @@ at::Tensor Mmdit::forward_cached(const Packed& packed, const at::Tensor& x, cons
         plain_cached(config_, packed.w, tables_->clip(config_, 1, 0, packed.w.norm, false).noise_levels, x, t,
                      action, caches);
   }
+  remember(config_, action.unsqueeze(1), caches);
   if (commit) {
     for (KvCache* cache : caches) cache->commit(1);
   }
@@ -376,7 +405,9 @@ void Mmdit::prefill(const Packed& packed, const at::Tensor& x, const at::Tensor&
     const Heads turned = learns ? Heads{rotate(heads.q, turn), rotate(heads.k, turn), heads.v} : heads;
     return op.attend_clips(turned, sight(config_, x.size(1), 0, tables.mask));
   };
-  run(config_, ops, w, tables.noise_levels, learns ? Rotation{} : turn, x, t, action, 0, attention);
+  run(config_, ops, w, tables.noise_levels, learns ? Rotation{} : turn, x, t, action,
+      past_actions(action, config_.n_past_actions), 0, attention);
+  remember(config_, action, caches);
   for (KvCache* cache : caches) cache->commit(x.size(1));
 }
 

@@ -1,7 +1,8 @@
 // mmdit: the world model, a block-causal diffusion transformer over frames of patches, as pure functions of
 // weights.
 //
-//   c = Linear(emb(floor(t·(T−1)))) + ActionEmbedding(a)                       per frame
+//   c = Linear(emb(floor(t·(T−1)))) + ActionEmbedding(a)                       per frame, where n_past_actions says
+//       + Σ PastActionEmbedding_i(the action i frames before)                  so with those before it
 //   h = RMSNorm(z)(1+σ1)+μ1;   z += γ1·Attention(h)                            (μ,σ,γ)×2 = Linear(SiLU(c))
 //   h = RMSNorm(z)(1+σ2)+μ2;   z += γ2·Down(Up(h)·SiLU(Gate(h)))               n_blocks times
 //   out = Linear(RMSNorm(z)(1+σ)+μ)                                            (μ,σ) = Linear(SiLU(c))
@@ -43,12 +44,13 @@ class Mmdit {
   const std::vector<Shape>& layout() const { return *layout_; }
 
   // Fresh float32 weights on the CPU, a function of the seed alone. init `reference`: the reference's
-  // (PyTorch's defaults). `zero_gates`: the same, but modulations and the output layer start at 0, so that
+  // (PyTorch's defaults). `zero_gates`: the same, but modulations, the output layer and past actions start at 0, so that
   // every block starts as the identity and the network predicts 0 (AdaLN-zero, arXiv:2212.09748).
   Parameters initialise(std::uint64_t seed) const;
 
   // x [B,T,P,D], t [B,T], action [B,T] → prediction [B,T,P,D], of what config().predicts says. A token sees
-  // its own frame and the n_window−1 before it. Differentiable in the weights and x.
+  // its own frame and the n_window−1 before it, each of which was told the actions of the n_past_actions frames before it in x,
+  // and none where there are fewer. Differentiable in the weights and x.
   //
   // With a past, T = 2·past: frames 0 … past−1 are given, as play remembers them, and are not predicted; frame past+i
   // stands at the time of frame i, and sees itself and the given frames before i, but none of its fellows. So the
@@ -71,7 +73,8 @@ class Mmdit {
                             const at::Tensor& action, std::span<KvCache* const> caches, bool commit) const;
 
   // Resets the caches and fills them with T ≤ n_window−1 frames in one block-causal pass: x [B,T,P,D], t
-  // [B,T], action [B,T], row b into *caches[b]. The same as committing the frames one after the other.
+  // [B,T], action [B,T], row b into *caches[b]. The same as committing the frames one after the other: before the first
+  // there was no action.
   void prefill(const Packed& weights, const at::Tensor& x, const at::Tensor& t, const at::Tensor& action,
                std::span<KvCache* const> caches) const;
 

@@ -67,6 +67,8 @@ void for_each_parameter(const Config& config, NetworkWeights& w, Visitor visit) 
   visit("norm.w", Sizes{d}, w.norm);
   linear("unpatch.unpatch", d, config.patch_dim(), w.unpatch);
   visit("action_emb.weight", Sizes{config.n_actions, d}, w.actions);
+  if (config.n_past_actions > 0)
+    visit("past_action_emb.weight", Sizes{config.n_past_actions, config.n_actions, d}, w.past_actions);
   linear("time_emb_mixer", d, d, w.noise_level);
   linear("modulation.1", d, 2 * d, w.modulation);
 }

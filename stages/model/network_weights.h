@@ -28,11 +28,12 @@ struct NetworkWeights {
   at::Tensor rope_sin, rope_cos;  // learn: [1, n_window·N, 1, d_head]
   std::vector<BlockWeights> blocks;
   PatchEmbedWeights patch;
-  at::Tensor norm;     // [d]
-  Linear unpatch;      // d → D
-  at::Tensor actions;  // [n_actions, d]
-  Linear noise_level;  // d → d
-  Linear modulation;   // d → 2d
+  at::Tensor norm;          // [d]
+  Linear unpatch;           // d → D
+  at::Tensor actions;       // [n_actions, d]
+  at::Tensor past_actions;  // [n_past_actions, n_actions, d], those of the frame just before first
+  Linear noise_level;       // d → d
+  Linear modulation;        // d → 2d
 };
 
 struct Shape {

@@ -17,6 +17,7 @@ TEST(Config, SurvivesTheTripThroughJson) {
   config.n_heads = 10;
   config.bidirectional = true;
   config.predicts = "data";
+  config.n_past_actions = 3;
   config.background = "zero";
   EXPECT_EQ(Config::from_json(config.to_json()), config);
 }
@@ -60,6 +61,7 @@ TEST(Config, RefusalsNameTheKeyTheValueAndWhatWasExpected) {
       {R"({"background": "black"})", "background is 'black', expected linear | zero"},
       {R"({"background": "zero", "in_channels": 1})", "in_channels is 1, expected 3"},
       {R"({"n_blocks": 1000000000000})", "n_blocks is 1000000000000, expected 1 to"},
+      {R"({"n_window": 4, "n_past_actions": 4})", "n_past_actions is 4, expected 0 to 3"},
       {R"({"n_window": 0})", "n_window is 0, expected 1 to"},
       {"[1]", "expected a JSON object"},
       {"{", "not JSON"},

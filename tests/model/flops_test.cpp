@@ -29,7 +29,7 @@ TEST(Flops, OfTheBenchModelsAreAsKnown) {
 std::int64_t meetings(const Config& config, const model::Shape& weight) {
   const auto starts = [&](const char* prefix) { return weight.name.starts_with(prefix); };
   if (weight.sizes.size() < 2 || starts("registers") || starts("rope_seq.") || starts("action_emb.") ||
-      starts("patch.position"))
+      starts("past_action_emb.") || starts("patch.position"))
     return 0;
   if (starts("time_emb_mixer") || weight.name.find("modulation") != std::string::npos) return 1;
   if (starts("patch.init_conv_seq")) return config.height * config.width;
@@ -93,6 +93,7 @@ TEST(Flops, AreThoseOfEveryWeightAndEveryLook) {
                     .height = 6,
                     .width = 8,
                     .n_registers = 2,
+                    .n_past_actions = 2,
                     .expansion = 3};
   auto linear = tiny, both_ways = tiny, normed = tiny, learned = tiny;
   linear.stem = "linear";

@@ -59,6 +59,22 @@ TEST(KvCache, ForgetsOnReset) {
   EXPECT_EQ(cache.write(0, frame(2), frame(2)).keys.size(1), 2);
 }
 
+TEST(KvCache, RemembersTheActionsOfFramesInTheWindow) {
+  KvCache cache(three_frames());
+  const auto write = [&](std::int64_t action) { cache.write({&action, 1}); };
+  const auto past = [&] { return std::vector{cache.past_action(1), cache.past_action(2)}; };
+  using Actions = std::vector<std::int64_t>;
+  EXPECT_EQ(past(), Actions({0, 0}));
+  write(9);  // not committed, so forgotten
+  for (int i = 1; i <= 5; ++i) {
+    write(i);
+    EXPECT_EQ(past(), Actions({i - 1, std::max(0, i - 2)}));
+    cache.commit(1);
+  }
+  cache.reset();
+  EXPECT_EQ(past(), Actions({0, 0}));
+}
+
 TEST(KvCache, OfAWindowOfOneRemembersNothing) {
   Config config = three_frames();
   config.n_window = 1;

@@ -75,8 +75,8 @@ std::vector<at::Tensor> gradients(const Mmdit& network, const Parameters& weight
   return torch::autograd::grad({loss}, leaves.tensors);
 }
 
-// rope_type, stem, predicts, registers
-using Kind = std::tuple<const char*, const char*, const char*, int>;
+// rope_type, stem, predicts, registers, past actions
+using Kind = std::tuple<const char*, const char*, const char*, int, int>;
 
 class EveryKind : public testing::TestWithParam<Kind> {
  protected:
@@ -86,6 +86,7 @@ class EveryKind : public testing::TestWithParam<Kind> {
     config.stem = std::get<1>(GetParam());
     config.predicts = std::get<2>(GetParam());
     config.n_registers = std::get<3>(GetParam());
+    config.n_past_actions = std::get<4>(GetParam());
     return config;
   }
 };
@@ -100,7 +101,7 @@ TEST_P(EveryKind, CacheEqualsRecomputationInsideTheWindow) {
     const at::Tensor x = batch.x.select(1, frame), t = batch.t.select(1, frame),
                      action = batch.action.select(1, frame);
     // What is not committed leaves no trace.
-    network.forward_cached(*network.pack(weights), x * 2, t, action, pointers(caches), false);
+    network.forward_cached(*network.pack(weights), x * 2, t, 3 - action, pointers(caches), false);
     const at::Tensor one =
         network.forward_cached(*network.pack(weights), x, t, action, pointers(caches), true);
     EXPECT_LT(largest_difference(one, whole.select(1, frame)), 1e-5) << "frame " << frame;
@@ -160,7 +161,8 @@ TEST_P(EveryKind, LongClipsSeeTheWindowAndNoMore) {
   one_block.n_blocks = 1;
   const Mmdit network(one_block);
   const Parameters weights = network.initialise(3);
-  const Batch batch(one_block, 1, 7);
+  Batch batch(one_block, 1, 7);
+  batch.action.narrow(1, 0, 3).zero_();  // frames of the window are told those, too: none, as before a clip
   const at::Tensor whole = forward(network, weights, batch);
   const at::Tensor windowed = forward(network, weights, batch.frames(3, 4));
   EXPECT_LT(largest_difference(whole.select(1, 6), windowed.select(1, 3)), 1e-5);
@@ -197,6 +199,8 @@ TEST_P(EveryKind, NothingSeesTheFuture) {
   Batch changed = batch;
   changed.x = batch.x.clone();
   changed.x.select(1, 4).add_(1);
+  changed.action = batch.action.clone();
+  changed.action.select(1, 4).neg_().add_(3);
   const at::Tensor before = forward(network, weights, batch), after = forward(network, weights, changed);
   EXPECT_EQ(largest_difference(before.narrow(1, 0, 4), after.narrow(1, 0, 4)), 0);
   EXPECT_GT(largest_difference(before.narrow(1, 4, 2), after.narrow(1, 4, 2)), 1e-3);
@@ -228,13 +232,15 @@ TEST_P(EveryKind, MicroBatchesSumToTheBatch) {
 
 INSTANTIATE_TEST_SUITE_P(
     Mmdit, EveryKind,
-    testing::Values(Kind{"rope", "linear", "data", 1}, Kind{"rope", "conv", "velocity", 1},
-                    Kind{"rope", "linear", "data", 0}, Kind{"vid", "linear", "data", 1},
-                    Kind{"vid", "conv", "velocity", 2}, Kind{"learn", "linear", "data", 1},
-                    Kind{"learn", "conv", "velocity", 0}, Kind{"learn", "linear", "data", 3}),
+    testing::Values(Kind{"rope", "linear", "data", 1, 0}, Kind{"rope", "conv", "velocity", 1, 0},
+                    Kind{"rope", "linear", "data", 0, 0}, Kind{"vid", "linear", "data", 1, 0},
+                    Kind{"vid", "conv", "velocity", 2, 0}, Kind{"learn", "linear", "data", 1, 0},
+                    Kind{"learn", "conv", "velocity", 0, 0}, Kind{"learn", "linear", "data", 3, 0},
+                    Kind{"vid", "linear", "data", 1, 3}, Kind{"learn", "conv", "velocity", 1, 2}),
     [](const testing::TestParamInfo<Kind>& kind) {
       return std::string(std::get<0>(kind.param)) + "_" + std::get<1>(kind.param) + "_" +
-             std::get<2>(kind.param) + "_" + std::to_string(std::get<3>(kind.param));
+             std::get<2>(kind.param) + "_" + std::to_string(std::get<3>(kind.param)) + "_" +
+             std::to_string(std::get<4>(kind.param));
     });
 
 TEST(Mmdit, PlayersWithRingsOfDifferentLengthDoNotDisturbEachOther) {

@@ -114,7 +114,7 @@ struct Sampling {
   // The window holds all of a clip, so that a cache remembers no more than a pass over the clip sees.
   const std::string top =
       "{seed: 1, device: cpu, model: {d_model: 32, n_heads: 2, n_blocks: 2, patch_size: 6, n_window: 8, "
-      "stem: linear, predicts: data}}";
+      "n_past_actions: 3, stem: linear, predicts: data}}";
 
   explicit Sampling(const std::string& params) : stage("scheduled_sampling", params, top, &run) {
     stage.start();
