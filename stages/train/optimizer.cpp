@@ -17,6 +17,23 @@
 namespace stages {
 namespace {
 
+// Tells a network the actions of more frames before its own, at first to no effect.
+void add_past_actions(model::WeightsFile& file, const model::Config& config) {
+  if (file.config.n_past_actions >= config.n_past_actions) return;
+  file.config.n_past_actions = config.n_past_actions;
+  const model::Mmdit network(file.config);
+  model::Parameters more;
+  for (const auto& [name, sizes] : network.layout()) {
+    at::Tensor tensor = at::zeros(sizes);
+    if (file.parameters.contains(name)) {
+      const at::Tensor& old = file.parameters.at(name);
+      tensor.narrow(0, 0, old.size(0)).copy_(old);
+    }
+    more.add(name, tensor);
+  }
+  file.parameters = std::move(more);
+}
+
 model::Parameters read_weights(const OptimizerParams& params, const std::string& stage) {
   const auto path = find_checkpoint(params.init, stage + ".init");
   auto file = model::is_python(path) ? model::load_weights(path, params.model) : model::load(path);
@@ -24,6 +41,7 @@ model::Parameters read_weights(const OptimizerParams& params, const std::string&
   // nothing for each frame of it.
   file.config.init = params.model.init;
   if (params.model.rope_type != "learn") file.config.n_window = params.model.n_window;
+  add_past_actions(file, params.model);
   if (!(file.config == params.model))
     throw graph::Error("init: " + path.generic_string() + " is another model: " + file.config.to_json() +
                        ", this run's is " + params.model.to_json());

@@ -114,7 +114,7 @@ struct Sampling {
   // The window holds all of a clip, so that a cache remembers no more than a pass over the clip sees.
   const std::string top =
       "{seed: 1, device: cpu, model: {d_model: 32, n_heads: 2, n_blocks: 2, patch_size: 6, n_window: 8, "
-      "n_past_actions: 3, stem: linear, predicts: data}}";
+      "n_past_actions: 2, stem: linear, predicts: data}}";
 
   explicit Sampling(const std::string& params) : stage("scheduled_sampling", params, top, &run) {
     stage.start();
@@ -455,6 +455,29 @@ TEST_P(EveryOptimizer, DoesNotGoOnFromAnothersState) {
   const auto refused =
       complaint([&] { Harness(GetParam().type, GetParam().params, top, &saving.run).start<Weights>(); });
   expect_in(refused, "is the state of a run with '" + other.type + "'");
+}
+
+TEST_P(EveryOptimizer, StartsFromWeightsThatWereToldFewerPastActions) {
+  const tests::Folder folder;
+  const auto path = folder / "old.safetensors";
+  const auto start = [&] {
+    return Harness(GetParam().type, "{init: " + path.string() + "}", top).start<Weights>()->parameters;
+  };
+  auto config = tests::tiny_model();
+  config.predicts = "velocity";
+  for (const int told : {0, 1}) {
+    config.n_past_actions = told;
+    tests::save_fresh(path, config);
+    const auto old = model::load(path).parameters, first = start();
+    for (const auto& name : old.names) {
+      const auto& tensor = old.at(name);
+      EXPECT_TRUE(first.at(name).narrow(0, 0, tensor.size(0)).equal(tensor)) << name;
+    }
+    EXPECT_EQ(first.at("past_action_emb.weight").narrow(0, told, 2 - told).abs().max().item<float>(), 0);
+  }
+  config.n_past_actions = 3;
+  tests::save_fresh(path, config);
+  expect_in(complaint(start), "is another model");
 }
 
 TEST_P(EveryOptimizer, StartsFromOldWeightsWithAFreshOptimizer) {
