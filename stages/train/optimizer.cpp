@@ -4,6 +4,7 @@
 #include <spdlog/spdlog.h>
 #include <torch/types.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "stages/find_checkpoint.h"
@@ -17,21 +18,18 @@
 namespace stages {
 namespace {
 
-// Tells a network the actions of more frames before its own, at first to no effect.
-void add_past_actions(model::WeightsFile& file, const model::Config& config) {
-  if (file.config.n_past_actions >= config.n_past_actions) return;
-  file.config.n_past_actions = config.n_past_actions;
-  const model::Mmdit network(file.config);
-  model::Parameters more;
+// For a network that is told more past actions than the one that these weights are of: at first to no effect.
+model::Parameters with_past_actions(const model::Parameters& weights, const model::Mmdit& network) {
+  model::Parameters told;
   for (const auto& [name, sizes] : network.layout()) {
     at::Tensor tensor = at::zeros(sizes);
-    if (file.parameters.contains(name)) {
-      const at::Tensor& old = file.parameters.at(name);
+    if (weights.contains(name)) {
+      const at::Tensor& old = weights.at(name);
       tensor.narrow(0, 0, old.size(0)).copy_(old);
     }
-    more.add(name, tensor);
+    told.add(name, tensor);
   }
-  file.parameters = std::move(more);
+  return told;
 }
 
 model::Parameters read_weights(const OptimizerParams& params, const std::string& stage) {
@@ -41,12 +39,12 @@ model::Parameters read_weights(const OptimizerParams& params, const std::string&
   // nothing for each frame of it.
   file.config.init = params.model.init;
   if (params.model.rope_type != "learn") file.config.n_window = params.model.n_window;
-  add_past_actions(file, params.model);
+  file.config.n_past_actions = std::max(file.config.n_past_actions, params.model.n_past_actions);
   if (!(file.config == params.model))
     throw graph::Error("init: " + path.generic_string() + " is another model: " + file.config.to_json() +
                        ", this run's is " + params.model.to_json());
   spdlog::info("starting from {}", path.generic_string());
-  return std::move(file.parameters);
+  return with_past_actions(file.parameters, model::Mmdit(params.model));
 }
 
 }  // namespace
