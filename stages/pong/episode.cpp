@@ -10,11 +10,11 @@
 namespace pong {
 namespace {
 
-// Whether the right paddle's next hit is shown.
-bool shows_hit(Play play, int length) {
+// Whether that paddle's next hit is shown.
+bool shows_hit(Play play, int length, bool StepResult::*paddle_hit) {
   for (int frame = 1; frame < length - frames_behind_hit; ++frame) {
     const StepResult result = play.simulator.step(play.policy.act(play.simulator.state));
-    if (result.right_hit) return frame >= frames_before_hit;
+    if (result.*paddle_hit) return frame >= frames_before_hit;
     if (result.reward != 0) return false;
   }
   return false;
@@ -45,7 +45,8 @@ Play start_before_hit(std::uint64_t seed, std::uint64_t k, int length) {
   constexpr auto right_end = static_cast<int>(Court::width - Court::ball_width),
                  ticks = right_end / static_cast<int>(Court::ball_speed_x);
   const auto ball_vy = static_cast<float>(random.below(2 * fastest + 1) - fastest);
-  // The paddle is drawn anew as well: there are places from which it meets no ball of that speed.
+  const auto paddle_hit = random.below(2) == 0 ? &StepResult::left_hit : &StepResult::right_hit;
+  // The paddles are drawn anew as well: there are places from which they meet no ball of that speed.
   for (std::uint64_t attempt = 0;; ++attempt) {
     Play play = start_of_episode(mix(hit_seed, 1), attempt);
     play.policy = Policy::at_random(mix(mix(hit_seed, 2), attempt));
@@ -55,7 +56,7 @@ Play start_before_hit(std::uint64_t seed, std::uint64_t k, int length) {
     state.ball_y = static_cast<float>(random.below(static_cast<int>(Court::height - Court::ball_height) + 1));
     state.ball_vx = random.below(2) == 0 ? Court::ball_speed_x : -Court::ball_speed_x;
     state.ball_vy = ball_vy;
-    if (shows_hit(play, length)) return play;
+    if (shows_hit(play, length, paddle_hit)) return play;
   }
 }
 

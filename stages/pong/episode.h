@@ -24,11 +24,11 @@ Play start_of_episode(std::uint64_t seed, std::uint64_t k);
 
 inline constexpr int frames_before_hit = 5, frames_behind_hit = 2;
 
-// Likewise, of other episodes, with the ball put at such a place that within so many frames the right paddle's next hit
-// has frames_before_hit before it and frames_behind_hit behind it, at least. The ball's vertical speed is any that it can
-// have: in usual play few balls are steep. The policy is Policy::at_random: in usual play most hits give no spin, and the
-// actions beside a hit are often its own, so that they pass for what gives it. Throws std::invalid_argument if the length
-// leaves no room for that.
+// Likewise, of other episodes, with the ball put at such a place that within so many frames one paddle's next hit, of
+// either as often, has frames_before_hit before it and frames_behind_hit behind it, at least. The ball's vertical speed is
+// any that it can have: in usual play few balls are steep. The policy is Policy::at_random: in usual play most hits give no
+// spin, and the actions beside a hit are often its own, so that they pass for what gives it. Throws std::invalid_argument
+// if the length leaves no room for that.
 Play start_before_hit(std::uint64_t seed, std::uint64_t k, int length);
 
 struct EpisodeParams {
