@@ -11,6 +11,7 @@
 #include "stages/settings.h"
 #include "tools/request.h"
 #include "tools/verbs.h"
+#include "tools/weights_out.h"
 
 namespace tools {
 namespace {
@@ -21,15 +22,8 @@ struct Options {
 };
 
 int convert(const Options& options) {
-  if (options.out.extension() != ".safetensors")
-    throw graph::Error(options.out.generic_string() +
-                       ": weights are written as .safetensors; give it that ending");
   const auto in = stages::find_checkpoint(options.in, "convert");
-  std::error_code code;
-  if (std::filesystem::exists(options.out, code) && !std::filesystem::is_regular_file(options.out, code))
-    throw graph::Error(options.out.generic_string() + " is no regular file, so it is not replaced");
-  if (std::filesystem::equivalent(in, options.out, code))
-    throw graph::Error(options.out.generic_string() + " is what is converted; choose another name");
+  require_weights_out(options.out, {in});
   std::optional<model::Config> config;
   if (!options.config.empty()) config = stages::read_model(options.config);
   if (!config && model::is_python(in))

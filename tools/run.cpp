@@ -31,6 +31,7 @@ int run(std::vector<std::string> arguments) {
   tools::add_eval(app, chosen);
   tools::add_ablate(app, chosen);
   tools::add_convert(app, chosen);
+  tools::add_average(app, chosen);
   tools::add_inspect(app, chosen);
   tools::add_verify(app, chosen);
   tools::add_schedule(app, chosen);

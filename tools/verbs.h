@@ -21,6 +21,7 @@ void add_bench(CLI::App& app, Verb& chosen);
 void add_eval(CLI::App& app, Verb& chosen);
 void add_ablate(CLI::App& app, Verb& chosen);
 void add_convert(CLI::App& app, Verb& chosen);
+void add_average(CLI::App& app, Verb& chosen);
 void add_inspect(CLI::App& app, Verb& chosen);
 void add_verify(CLI::App& app, Verb& chosen);
 void add_schedule(CLI::App& app, Verb& chosen);

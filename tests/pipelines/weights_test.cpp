@@ -7,6 +7,7 @@
 
 #include "tests/folder.h"
 #include "tests/pipelines/process.h"
+#include "tests/tiny_model.h"
 
 namespace {
 
@@ -82,6 +83,37 @@ TEST(Convert, MakesAFileThatSaysWhatItIs) {
   EXPECT_EQ(run({"convert", out, out}).code, 2);
   EXPECT_EQ(run({"convert", out, folder.string()}).code, 2);
   EXPECT_EQ(run({"convert", "", out}).code, 2);
+}
+
+TEST(Average, IsTheMeanOfEachNumber) {
+  const Folder folder;
+  const auto save = [&](const std::string& name, float number, const model::Config& of) {
+    auto weights = model::Mmdit(of).initialise(0);
+    for (auto& tensor : weights.tensors) tensor = torch::full_like(tensor, number);
+    model::save(folder / name, of, weights, {{"step", "7"}});
+    return (folder / name).string();
+  };
+  const auto a = save("a.safetensors", 1, tests::tiny_model()),
+             b = save("b.safetensors", 3, tests::tiny_model()), out = (folder / "out.safetensors").string();
+  const auto averaged = run({"average", a, b, b, "--out", out});
+  ASSERT_EQ(averaged.code, 0) << averaged.output;
+  const auto mean = model::load(out);
+  for (const auto& tensor : mean.parameters.tensors)
+    EXPECT_TRUE(tensor.equal(torch::full_like(tensor, 7.0 / 3)));
+  EXPECT_EQ(mean.config, tests::tiny_model());
+  EXPECT_EQ(mean.facts, (model::Facts{{"average_of", "3"}}));
+
+  auto wider = tests::tiny_model();
+  wider.expansion *= 2;
+  const auto other = run({"average", a, save("wider.safetensors", 1, wider), "--out", out});
+  EXPECT_EQ(other.code, 2);
+  EXPECT_TRUE(has(other.output, "wider.safetensors and ") && has(other.output, " are not of one model"))
+      << other.output;
+  EXPECT_EQ(run({"average", a, "--out", out}).code, 2);
+  EXPECT_EQ(run({"average", a, b}).code, 2);
+  EXPECT_EQ(run({"average", a, b, "--out", b}).code, 2);
+  EXPECT_EQ(run({"average", a, b, "--out", folder.string()}).code, 2);
+  EXPECT_EQ(model::load(b).facts.at("step"), "7");
 }
 
 TEST(Inspect, ShowsWhatAPythonCheckpointHolds) {
