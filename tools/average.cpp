@@ -1,8 +1,8 @@
 // average: the mean of several networks' weights, as one network.
 //
-// Networks that were trained on from one and the same, each for a while, differ by what chance made of their last steps,
-// and that cancels: their mean is often better than any of them (Wortsman et al. 2022, "Model soups", arXiv:2203.05482).
-// Means of networks that were trained apart from the beginning are no networks.
+// Networks that were trained on from the same weights, or one from the other, differ by what chance made of each, and that
+// cancels: the mean can be better than any (of the first kind: Wortsman et al. 2022, "Model soups", arXiv:2203.05482).
+// The mean of networks that were trained apart from the beginning is no network.
 #include <torch/types.h>
 
 #include <cstdio>

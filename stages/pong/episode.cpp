@@ -40,7 +40,7 @@ Play start_before_hit(std::uint64_t seed, std::uint64_t k, int length) {
   constexpr std::uint64_t purpose = 0x686974ULL;  // "hit"; keeps it apart from the other episodes' seeds
   const std::uint64_t hit_seed = mix(mix(seed, k), purpose);
   Random random(mix(hit_seed, 0));
-  // Places and speeds of play: whole units, and columns that are whole ticks from the right paddle.
+  // Places and speeds of play: whole units, and columns that are whole ticks from where the right paddle meets it.
   constexpr auto fastest = static_cast<int>(Court::ball_max_speed_y);
   constexpr auto right_end = static_cast<int>(Court::width - Court::ball_width),
                  ticks = right_end / static_cast<int>(Court::ball_speed_x);

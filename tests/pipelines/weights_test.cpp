@@ -111,8 +111,16 @@ TEST(Average, IsTheMeanOfEachNumber) {
       << other.output;
   EXPECT_EQ(run({"average", a, "--out", out}).code, 2);
   EXPECT_EQ(run({"average", a, b}).code, 2);
-  EXPECT_EQ(run({"average", a, b, "--out", b}).code, 2);
-  EXPECT_EQ(run({"average", a, b, "--out", folder.string()}).code, 2);
+  const auto own = run({"average", a, b, "--out", b});
+  EXPECT_EQ(own.code, 2);
+  EXPECT_TRUE(has(own.output, "b.safetensors is one of the files that are read")) << own.output;
+  fs::create_directory(folder / "taken.safetensors");
+  const auto taken = run({"average", a, b, "--out", (folder / "taken.safetensors").string()});
+  EXPECT_EQ(taken.code, 2);
+  EXPECT_TRUE(has(taken.output, "taken.safetensors is no regular file")) << taken.output;
+  const auto ending = run({"average", a, b, "--out", (folder / "w.pt").string()});
+  EXPECT_EQ(ending.code, 2);
+  EXPECT_TRUE(has(ending.output, "give it that ending")) << ending.output;
   EXPECT_EQ(model::load(b).facts.at("step"), "7");
 }
 
