@@ -226,8 +226,8 @@ void side_by_side(std::size_t count, const std::function<void(std::size_t)>& wor
   for (auto& worker : workers) worker.get();
 }
 
-// No oneDNN as long as this lives. On a CPU that has bfloat16 of its own it sums products in float32, elsewhere libtorch
-// rounds on the way, as where the reference was run: five steps then end 3 % from the reference's, with oneDNN's 8 %.
+// No oneDNN as long as this lives. Where the CPU can, it multiplies bfloat16 matrices and rounds each sum once; libtorch
+// by itself rounds at every term. The reference's five steps are 3 % from these, and 8 % from oneDNN's.
 class WithoutOneDnn {
  public:
   WithoutOneDnn() { at::globalContext().setUserEnabledMkldnn(false); }

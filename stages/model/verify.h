@@ -38,7 +38,8 @@ struct Agreement {
   bool holds() const;
 };
 
-// Calls `report` with each group as soon as it is computed. Float32 on the CPU. Throws std::runtime_error that
+// Calls `report` with each group as soon as it is computed. Float32 on the CPU; during the optimizer's steps the whole
+// process does without oneDNN. Throws std::runtime_error that
 // names `path` in its first line when that is missing, broken, or holds nothing to compare.
 void verify(const std::filesystem::path& path, const std::function<void(const Agreement&)>& report);
 

@@ -104,7 +104,8 @@ TEST_P(EveryKind, CacheEqualsRecomputationInsideTheWindow) {
     network.forward_cached(*network.pack(weights), x * 2, t, 3 - action, pointers(caches), false);
     const at::Tensor one =
         network.forward_cached(*network.pack(weights), x, t, action, pointers(caches), true);
-    EXPECT_LT(relative_difference(one, whole.select(1, frame)), 1e-5) << "frame " << frame;
+    // A convolution may round otherwise for another number of frames: 1.6e-5 was seen, of numbers up to 2.2.
+    EXPECT_LT(largest_difference(one, whole.select(1, frame)), 2e-5) << "frame " << frame;
   }
 }
 
