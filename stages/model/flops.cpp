@@ -26,16 +26,16 @@ double last_flop(const Config& config) {
   return N * (2 + 6 * e) * d * d + 4 * d * d + 2 * P * D * d;
 }
 
-// All tokens of one frame looking at all of another, in every block.
+// All tokens of one frame looking at all of another, in one block.
 double look_flop(const Config& config) {
   const double N = real(config.tokens());
-  return real(config.n_blocks) * 4 * N * N * real(config.d_model);
+  return 4 * N * N * real(config.d_model);
 }
 
 }  // namespace
 
 double play_flop(const Config& config) {
-  return layers_flop(config) + real(config.n_window) * look_flop(config);
+  return layers_flop(config) + real(config.n_blocks * config.n_window) * look_flop(config);
 }
 
 double train_flop(const Config& config, std::int64_t frames, std::int64_t past) {
@@ -45,7 +45,7 @@ double train_flop(const Config& config, std::int64_t frames, std::int64_t past) 
                          ? frames * frames
                          : opening * (opening + 1) / 2 + (length - opening) * config.n_window;
   return 3 * (real(frames) * layers_flop(config) - real(past) * last_flop(config) +
-              real(past > 0 ? 2 * looks : looks) * look_flop(config));
+              real(past > 0 ? 2 * config.n_blocks - 1 : config.n_blocks) * real(looks) * look_flop(config));
 }
 
 }  // namespace model

@@ -262,15 +262,16 @@ struct AttentionFunction : Function<AttentionFunction> {
 
   static kernels::Clips described(const Tensor& q, const Tensor& k, const Tensor& v, std::int64_t frames,
                                   std::int64_t past, std::int64_t window) {
-    return {q.size(0), q.size(1),  frames,     past,       q.size(2) / frames, window,
-            q.size(3), numbers(q), numbers(k), numbers(v), k.stride(3)};
+    const std::int64_t tokens = k.size(2) / frames, first = frames - q.size(2) / tokens;
+    return {q.size(0), q.size(1), frames,     past,       first,      tokens,
+            window,    q.size(3), numbers(q), numbers(k), numbers(v), k.stride(3)};
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = saved_by(context);
     const Tensor &q = saved[0], &k = saved[1], &v = saved[2], &out = saved[3], &log_sum = saved[4];
     const Tensor d_out = gradients[0].contiguous();
-    Tensor dq = at::empty_like(q), dk = at::empty_like(q), dv = at::empty_like(q);
+    Tensor dq = at::empty_like(q), dk = at::empty_like(v), dv = at::empty_like(v);
     const auto number = [&](const char* key) { return context->saved_data[key].toInt(); };
     kernels::attend_backward(described(q, k, v, number("frames"), number("past"), number("window")),
                              numbers(out), numbers(log_sum), numbers(d_out), writable(dq), writable(dk),

@@ -65,7 +65,8 @@ std::vector<at::Tensor> past_actions(const at::Tensor& action, std::int64_t n) {
   return past;
 }
 
-// What a block's attention does with its heads: [B,H,T·N,d_head] each → [B,T·N,d].
+// What a block's attention does with its heads: [B,H,T·N,d_head] each, or queries of the last frames alone → as many
+// rows as queries, [B,·,d].
 using Attention = std::function<at::Tensor(std::int64_t block, const Heads& heads)>;
 
 // x [B,T,P,D], before: n_past_actions times [B,T] → [B,T-past,P,D]
@@ -92,14 +93,14 @@ at::Tensor run(const Config& config, const Ops& ops, const NetworkWeights& w, co
 
     at::Tensor h = ops.modulated_norm(z, block.norm1, m[0], m[1]);
     const at::Tensor qkv = ops.linear(h, block.qkv).view({batch, frames * tokens, 3 * d});
-    h = attention(static_cast<std::int64_t>(i),
-                  ops.heads(qkv, block.norm_q, block.norm_k, rotation, config.n_heads))
-            .view(z.sizes());
-    if (past > 0 && i + 1 == w.blocks.size()) {  // nobody will look at the past any more
+    Heads heads = ops.heads(qkv, block.norm_q, block.norm_k, rotation, config.n_heads);
+    if (past > 0 && i + 1 == w.blocks.size()) {  // nobody will look at what the past becomes
+      heads.q = heads.q.narrow(2, past * tokens, (frames - past) * tokens);
       const auto leave = [&](at::Tensor& all) { all = all.narrow(1, past, frames - past); };
-      leave(z), leave(h), leave(condition);
+      leave(z), leave(condition);
       std::for_each(m.begin(), m.end(), leave);
     }
+    h = attention(static_cast<std::int64_t>(i), heads).view(z.sizes());
     z = ops.gated_sum(z, m[2], ops.linear(h, block.out));
 
     h = ops.modulated_norm(z, block.norm2, m[3], m[4]);

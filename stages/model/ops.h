@@ -43,7 +43,7 @@ struct Ops {
   // qkv [B,S,3d] → queries and keys normed over d_head, then turned; a rotation without tensors turns nothing.
   Heads (*heads)(const at::Tensor& qkv, const at::Tensor& norm_q, const at::Tensor& norm_k,
                  const Rotation& rotation, std::int64_t n_heads);
-  // Softmax attention with scale 1 within clips → [B,S,d].
+  // Softmax attention with scale 1 within clips → [B,Q,d]; queries may be those of the last frames alone, [B,H,Q,d_head].
   at::Tensor (*attend_clips)(const Heads& heads, const Sight& sight);
   // up·silu(gate)
   at::Tensor (*gated_silu)(const at::Tensor& up, const at::Tensor& gate);

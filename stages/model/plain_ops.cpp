@@ -27,8 +27,10 @@ Heads heads(const at::Tensor& qkv, const at::Tensor& norm_q, const at::Tensor& n
 }
 
 at::Tensor attend_clips(const Heads& heads, const Sight& sight) {
-  // [B,H,S,d_head] → [B,S,d]
-  return attend(heads.q, heads.k, heads.v, sight.bias).transpose(1, 2).flatten(2);
+  const std::int64_t queries = heads.q.size(2), before = heads.k.size(2) - queries;
+  const at::Tensor bias = sight.bias.defined() ? sight.bias.narrow(0, before, queries) : sight.bias;
+  // [B,H,Q,d_head] → [B,Q,d]
+  return attend(heads.q, heads.k, heads.v, bias).transpose(1, 2).flatten(2);
 }
 
 at::Tensor gated_silu(const at::Tensor& up, const at::Tensor& gate) { return up * at::silu(gate); }

@@ -38,35 +38,40 @@ std::int64_t meetings(const Config& config, const model::Shape& weight) {
   return config.tokens();
 }
 
-double forward_flop(const Config& config, std::int64_t frames) {
+// All looks in one block: of each a score, and a share of the value.
+std::int64_t looks_flop(const Config& config, std::int64_t frames) {
   std::int64_t flop = 0;
+  const auto tokens = frames * config.tokens();
+  for (std::int64_t query = 0; query < tokens; ++query)
+    for (std::int64_t key = 0; key < tokens; ++key) {
+      const auto age = query / config.tokens() - key / config.tokens();
+      if (config.bidirectional || (age >= 0 && age < config.n_window))
+        flop += 2 * config.d_model + 2 * config.d_model;
+    }
+  return flop;
+}
+
+double forward_flop(const Config& config, std::int64_t frames) {
+  std::int64_t flop = config.n_blocks * looks_flop(config, frames);
   const model::Mmdit network(config);
   for (const auto& weight : network.layout()) {
     std::int64_t numbers = 1;
     for (const auto size : weight.sizes) numbers *= size;
     flop += 2 * frames * meetings(config, weight) * numbers;
   }
-  const auto tokens = frames * config.tokens();
-  for (std::int64_t query = 0; query < tokens; ++query)
-    for (std::int64_t key = 0; key < tokens; ++key) {
-      const auto age = query / config.tokens() - key / config.tokens();
-      const bool seen = config.bidirectional || (age >= 0 && age < config.n_window);
-      // A score, and a share of the value.
-      if (seen) flop += config.n_blocks * (2 * config.d_model + 2 * config.d_model);
-    }
   return static_cast<double>(flop);
 }
 
-// Of a frame of the past, what comes behind the last block's attention, which nobody does.
-double spared_flop(const Config& config) {
+// Of so many frames of the past, the last block's attention and what comes behind it, which nobody does.
+double spared_flop(const Config& config, std::int64_t frames) {
   const auto last = "blocks." + std::to_string(config.n_blocks - 1) + ".";
-  std::int64_t flop = 0;
+  std::int64_t flop = looks_flop(config, frames);
   const model::Mmdit network(config);
   for (const auto& weight : network.layout())
     if (weight.name.starts_with(last + "geglu") || weight.name.starts_with(last + "selfattn.O") ||
         weight.name.starts_with("unpatch") || weight.name.starts_with("modulation"))
-      flop +=
-          2 * meetings(config, weight) * weight.sizes[0] * (weight.sizes.size() > 1 ? weight.sizes[1] : 1);
+      flop += 2 * frames * meetings(config, weight) * weight.sizes[0] *
+              (weight.sizes.size() > 1 ? weight.sizes[1] : 1);
   return static_cast<double>(flop);
 }
 
@@ -79,7 +84,7 @@ void expect_counted(const Config& config) {
   if (config.bidirectional) return;
   // A frame beside its past sees as many as that does.
   EXPECT_DOUBLE_EQ(model::train_flop(config, 14, 7),
-                   3 * (2 * forward_flop(config, 7) - 7 * spared_flop(config)));
+                   3 * (2 * forward_flop(config, 7) - spared_flop(config, 7)));
   // What one more frame costs when the window has long been full.
   EXPECT_DOUBLE_EQ(model::play_flop(config), forward_flop(config, 9) - forward_flop(config, 8));
 }

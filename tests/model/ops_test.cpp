@@ -149,23 +149,26 @@ TEST_F(FusedOps, Heads) {
 
 TEST_F(FusedOps, AttendClips) {
   struct Case {
-    std::int64_t B, H, frames, past, tokens, window, d_head;
+    std::int64_t B, H, frames, past, asked, tokens, window, d_head;  // asked: frames that have queries
   };
-  for (const auto& [B, H, frames, past, tokens, window, d_head] : {Case{2, 3, 4, 0, 5, 4, 8},
-                                                                   {1, 2, 7, 0, 17, 3, 24},
-                                                                   {1, 1, 1, 0, 37, 16, 32},
-                                                                   {2, 2, 3, 0, 16, 0, 16},
-                                                                   {1, 2, 9, 0, 19, 2, 40},
-                                                                   {2, 2, 6, 3, 5, 4, 8},
-                                                                   {1, 2, 14, 7, 17, 3, 24},
-                                                                   {1, 1, 2, 1, 80, 1, 16}}) {
+  for (const auto& [B, H, frames, past, asked, tokens, window, d_head] : {Case{2, 3, 4, 0, 4, 5, 4, 8},
+                                                                          {1, 2, 7, 0, 7, 17, 3, 24},
+                                                                          {1, 1, 1, 0, 1, 37, 16, 32},
+                                                                          {2, 2, 3, 0, 3, 16, 0, 16},
+                                                                          {1, 2, 9, 0, 9, 19, 2, 40},
+                                                                          {2, 2, 6, 3, 6, 5, 4, 8},
+                                                                          {2, 2, 6, 3, 3, 5, 4, 8},
+                                                                          {1, 2, 14, 7, 14, 17, 3, 24},
+                                                                          {2, 3, 14, 7, 7, 17, 3, 24},
+                                                                          {1, 2, 5, 0, 1, 16, 2, 16},
+                                                                          {1, 1, 2, 1, 2, 80, 1, 16}}) {
     const model::Sight sight = sight_of(frames, past, tokens, window);
     const auto sizes = {B, H, frames * tokens, d_head};
     expect_same(
         [&](const Ops& ops, const Tensors& x) {
           return Tensors{ops.attend_clips({x[0], x[1], x[2]}, sight)};
         },
-        {at::randn(sizes), at::randn(sizes), at::randn(sizes)});
+        {at::randn({B, H, asked * tokens, d_head}), at::randn(sizes), at::randn(sizes)});
   }
 }
 

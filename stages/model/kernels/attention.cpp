@@ -106,17 +106,18 @@ void attend(const Cached& cached, float* out) {
 }
 
 void attend(const Clips& clips, float* out, float* log_sum) {
-  const Index S = clips.frames * clips.tokens, dh = clips.d_head, d = clips.heads * dh;
-  const double flop_of_head = 2.0 * static_cast<double>(S) * static_cast<double>(S) * static_cast<double>(dh);
+  const Index S = clips.frames * clips.tokens, Q = (clips.frames - clips.first) * clips.tokens,
+              dh = clips.d_head, d = clips.heads * dh;
+  const double flop_of_head = 2.0 * static_cast<double>(Q) * static_cast<double>(S) * static_cast<double>(dh);
   spread(clips.batch * clips.heads, flop_of_head, [&](Index begin, Index end) {
     for (Index head = begin; head < end; ++head)
-      for (Index frame = 0; frame < clips.frames; ++frame) {
-        const Index query = frame * clips.tokens;
+      for (Index frame = clips.first; frame < clips.frames; ++frame) {
+        const Index query = (frame - clips.first) * clips.tokens;
         attend(Attention{clips.tokens, dh, clips.k_row, d, seen_from(clips, frame),
-                         clips.q + (head * S + query) * dh, clips.k + head * dh * clips.k_row,
+                         clips.q + (head * Q + query) * dh, clips.k + head * dh * clips.k_row,
                          clips.v + head * S * dh,
-                         out + (head / clips.heads * S + query) * d + head % clips.heads * dh,
-                         log_sum + head * S + query});
+                         out + (head / clips.heads * Q + query) * d + head % clips.heads * dh,
+                         log_sum + head * Q + query});
       }
   });
 }
@@ -126,8 +127,9 @@ void attend(const Clips& clips, float* out, float* log_sum) {
 void attend_backward(const Clips& clips, const float* out, const float* log_sum, const float* d_out,
                      float* dq, float* dk, float* dv) {
   constexpr Index block = 64;
-  const Index S = clips.frames * clips.tokens, N = clips.tokens, dh = clips.d_head, d = clips.heads * dh;
-  const double flop_of_head = 5.0 * static_cast<double>(S) * static_cast<double>(S) * static_cast<double>(dh);
+  const Index S = clips.frames * clips.tokens, N = clips.tokens, Q = (clips.frames - clips.first) * N,
+              dh = clips.d_head, d = clips.heads * dh;
+  const double flop_of_head = 5.0 * static_cast<double>(Q) * static_cast<double>(S) * static_cast<double>(dh);
   spread(clips.batch * clips.heads, flop_of_head, [&](Index begin, Index end) {
     const Index v_row = clips.k_row;
     float *const p = scratch(Scratch::scores, N * block),
@@ -141,14 +143,14 @@ void attend_backward(const Clips& clips, const float* out, const float* log_sum,
       for (Index j = 0; j < dh; ++j)
         for (Index s = 0; s < S; ++s) k[s * dh + j] = k_columns[j * clips.k_row + s];
       transpose(clips.v + at * dh, S, dh, v, v_row);
-      zero(dq + at * dh, S * dh);
+      zero(dq + head * Q * dh, Q * dh);
       zero(dk + at * dh, S * dh);
       zero(dv + at * dh, S * dh);
-      for (Index frame = 0; frame < clips.frames; ++frame) {
-        const Index query = at + frame * N;
+      for (Index frame = clips.first; frame < clips.frames; ++frame) {
+        const Index asked = (frame - clips.first) * N, query = head * Q + asked;
         const float* const q = clips.q + query * dh;
         for (Index i = 0; i < N; ++i) {
-          const Index here = (head / clips.heads * S + frame * N + i) * d + head % clips.heads * dh;
+          const Index here = (head / clips.heads * Q + asked + i) * d + head % clips.heads * dh;
           Floats products = all(0);
           for (Index j = 0; j < dh; j += lanes) {
             store(gradient + i * dh + j, load(d_out + here + j));

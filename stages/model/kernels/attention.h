@@ -23,15 +23,16 @@ void attend(const Cached& cached, float* out);
 
 // Clips in which a frame's tokens see their own frame and those before it that are in the window; a window of 0 sees
 // all frames. Where there is a past, the first so many frames are the past of the others: one of those, after it in time
-// by a multiple of `past` frames, sees its own and what the one of the past sees, but that itself. S = frames·tokens.
+// by a multiple of `past` frames, sees its own and what the one of the past sees, but that itself. Frames before `first`
+// are looked at alone. S = frames·tokens, Q = (frames - first)·tokens.
 struct Clips {
-  std::int64_t batch, heads, frames, past, tokens, window, d_head;
-  const float *q, *k, *v;  // [B,H,S,d_head], [B,H,d_head,k_row], [B,H,S,d_head]
+  std::int64_t batch, heads, frames, past, first, tokens, window, d_head;
+  const float *q, *k, *v;  // [B,H,Q,d_head], [B,H,d_head,k_row], [B,H,S,d_head]
   std::int64_t k_row;      // at least key_row(S)
 };
-// out [B,S,H·d_head], log_sum [B,H,S]
+// out [B,Q,H·d_head], log_sum [B,H,Q]
 void attend(const Clips& clips, float* out, float* log_sum);
-// dq, dk and dv [B,H,S,d_head].
+// dq [B,H,Q,d_head], dk and dv [B,H,S,d_head].
 void attend_backward(const Clips& clips, const float* out, const float* log_sum, const float* d_out,
                      float* dq, float* dk, float* dv);
 
