@@ -27,7 +27,7 @@ double play_flop(const Config& config);
 
 // Forward and backward of one clip. Of attention only what the mask leaves counts: frame i sees min(i, n_window)
 // frames, or, where the network is bidirectional, all of them. With a past `frames` is twice that, as in
-// Mmdit::forward: the past takes what the others do, but for the last block behind its attention, and the output.
+// Mmdit::forward: the past takes what the others do, but for the last block's attention and what comes behind it.
 double train_flop(const Config& config, std::int64_t frames, std::int64_t past = 0);
 
 }  // namespace model
