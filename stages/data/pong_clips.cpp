@@ -4,7 +4,7 @@
 // answer to the action before them: the episode's first frame, which has none, is left out. The clips that are held
 // out are episodes of a seed of their own.
 //
-// In a share of the clips the right paddle can move by chance and one paddle hit the ball (pong/episode.h). What is held
+// In a share of the clips the right paddle can move by chance and both paddles hit the ball (pong/episode.h). What is held
 // out is usual play.
 #include <torch/types.h>
 
@@ -100,7 +100,7 @@ const bool registered =
                graph::one_of({"auto", "area", "point"}))
         .param("hits", &P::hits,
                "share of clips in which the right paddle moves by chance and a ball of any speed is hit, by "
-               "either paddle",
+               "both paddles where there are frames for it",
                graph::between(0, 1))
         .block("model", &P::model)
         .add();

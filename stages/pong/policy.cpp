@@ -17,6 +17,7 @@ Policy::Policy(std::uint64_t seed) : random_(seed) {}
 Policy Policy::at_random(std::uint64_t seed) {
   Policy policy(seed);
   policy.behaviour_ = Behaviour::chance;
+  policy.held_ = static_cast<Action>(policy.random_.below(action_count));
   return policy;
 }
 
@@ -40,7 +41,10 @@ void Policy::switch_behaviour() {
 }
 
 Action Policy::act(const State& state) {
-  if (behaviour_ == Behaviour::chance) return static_cast<Action>(random_.below(action_count));
+  if (behaviour_ == Behaviour::chance) {
+    const int on = 1 + random_.below(action_count - 1);
+    return held_ = static_cast<Action>((static_cast<int>(held_) + on) % action_count);
+  }
   if (frames_left_ == 0) switch_behaviour();
   --frames_left_;
   if (behaviour_ != Behaviour::track) return held_;

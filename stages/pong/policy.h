@@ -23,8 +23,8 @@ class Policy {
  public:
   explicit Policy(std::uint64_t seed);
 
-  // Not the mixture: presses up, down or nothing, each frame anew, so that neither the frame nor other actions tell an
-  // action.
+  // Not the mixture: presses up, down or nothing, whatever the frame shows, and never the same in two frames one behind
+  // the other, so that an action does not pass for the one beside it.
   static Policy at_random(std::uint64_t seed);
 
   // The action for the next frame, to be called once a frame.
@@ -40,7 +40,7 @@ class Policy {
   Behaviour behaviour_ = Behaviour::idle;
   int frames_left_ = 0;
   float offset_ = 0;            // court units, of `track`
-  Action held_ = Action::stay;  // of `hold` and `idle`
+  Action held_ = Action::stay;  // of `hold` and `idle`; of `chance` the last
 };
 
 }  // namespace pong
