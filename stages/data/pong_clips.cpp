@@ -4,8 +4,8 @@
 // answer to the action before them: the episode's first frame, which has none, is left out. The clips that are held
 // out are episodes of a seed of their own.
 //
-// In a share of the clips the right paddle can move by chance and both paddles hit the ball (pong/episode.h). What is held
-// out is usual play.
+// In a share of the clips the right paddle can move by chance and a paddle hit the ball, or both (pong/episode.h). What is
+// held out is usual play.
 #include <torch/types.h>
 
 #include <optional>

@@ -12,13 +12,14 @@ namespace {
 
 // Whether the next hit has frames_behind_hit behind it, and no point comes before the one after it.
 bool shows_hits(Play play, int length) {
-  for (int frame = 1, hits = 0; frame < length && hits < 2; ++frame) {
+  int hits = 0;
+  for (int frame = 1; frame < length && hits < 2; ++frame) {
     const StepResult result = play.simulator.step(play.policy.act(play.simulator.state));
     const bool is_hit = result.left_hit || result.right_hit;
     if (result.reward != 0 || (is_hit && hits == 0 && frame >= length - frames_behind_hit)) return false;
     hits += is_hit;
   }
-  return true;
+  return hits > 0;
 }
 
 }  // namespace
@@ -41,20 +42,21 @@ Play start_before_hit(std::uint64_t seed, std::uint64_t k, int length) {
   constexpr std::uint64_t purpose = 0x686974ULL;  // "hit"; keeps it apart from the other episodes' seeds
   const std::uint64_t hit_seed = mix(mix(seed, k), purpose);
   Random random(mix(hit_seed, 0));
-  // Places and speeds of play: whole units, and the columns of a ball that the right paddle has returned, whole ticks
-  // from where the next paddle meets it.
+  // Whole units, up to play's fastest, and the columns of a ball that the right paddle has returned, whole ticks from
+  // where the next paddle meets it.
   constexpr auto fastest = static_cast<int>(Court::ball_max_speed_y),
                  speed = static_cast<int>(Court::ball_speed_x),
                  right_end = static_cast<int>(Court::width - Court::ball_width), left_end = right_end % speed;
   constexpr int least_ticks = Court::ticks_per_frame * (frames_before_hit - 1);
-  const auto ball_vy = static_cast<float>(random.below(fastest + 1) - random.below(fastest + 1));
+  const int upwards = random.below(fastest + 1), downwards = random.below(fastest + 1);
+  const auto ball_vy = static_cast<float>(upwards - downwards);
   const bool comes_from_left = random.below(2) == 0;
   // The paddles are drawn anew as well: there are places from which they meet no ball of that speed.
   for (std::uint64_t attempt = 0;; ++attempt) {
     Play play = start_of_episode(mix(hit_seed, 1), attempt);
     play.policy = Policy::at_random(mix(mix(hit_seed, 2), attempt));
     State& state = play.simulator.state;
-    const int way = speed * (least_ticks + random.below(Court::ticks_per_frame * first_hit_within));
+    const int way = speed * (least_ticks + random.below(Court::ticks_per_frame * first_hit_frames));
     state.ball_x = static_cast<float>(comes_from_left ? right_end - way : left_end + way);
     state.ball_y = static_cast<float>(random.below(static_cast<int>(Court::height - Court::ball_height) + 1));
     state.ball_vx = comes_from_left ? Court::ball_speed_x : -Court::ball_speed_x;

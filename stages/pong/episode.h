@@ -22,14 +22,14 @@ struct Play {
 // Episode k's first frame: 0 to 511 frames into a match, to begin at a first serve rarely.
 Play start_of_episode(std::uint64_t seed, std::uint64_t k);
 
-inline constexpr int frames_before_hit = 5, frames_behind_hit = 2, first_hit_within = 3;
+inline constexpr int frames_before_hit = 5, frames_behind_hit = 2, first_hit_frames = 3;
 
 // Likewise, of other episodes, with the ball put so near one paddle, either as often, that it is hit in one of the
-// first_hit_within frames that have frames_before_hit before them, and with frames_behind_hit behind it. The other paddle
-// hits it next, where the length has room for that: both within 32 frames. The ball's vertical speed is any that it can
-// have, the smaller the likelier: in usual play few balls are steep. The policy is Policy::at_random: in usual play most
-// hits give no spin, and the actions beside a hit are often its own, so that they pass for what gives it. Throws
-// std::invalid_argument if the length leaves no room for that.
+// first_hit_frames frames that have frames_before_hit before them, and with frames_behind_hit behind it. The other paddle
+// hits it next, where the length has room for that: both within 32 frames. The ball's vertical speed is any whole one up
+// to play's fastest, the smaller the likelier: in usual play few balls are steep. The policy is Policy::at_random: in
+// usual play most hits give no spin, and the actions beside a hit are often its own, so that they pass for what gives it.
+// Throws std::invalid_argument if the length leaves no room for that.
 Play start_before_hit(std::uint64_t seed, std::uint64_t k, int length);
 
 struct EpisodeParams {
