@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "stages/model/kernels/amx_product.h"
 #include "stages/model/kernels/attention.h"
 #include "stages/model/kernels/convolution.h"
 #include "stages/model/kernels/linear.h"
@@ -35,39 +36,53 @@ float* packed_here(std::int64_t size) { return kernels::scratch(kernels::Scratch
 // --- linear ----------------------------------------------------------------------------------------------------
 
 struct LinearFunction : Function<LinearFunction> {
-  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias) {
+  static Tensor forward(AutogradContext* context, const Tensor& x, const Tensor& weight, const Tensor& bias,
+                        bool amx) {
     const Tensor w = weight.contiguous();
     context->save_for_backward({x, w});
-    const std::int64_t M = x.size(0), out = w.size(0), in = w.size(1);
-    float* const panels = packed_here(kernels::packed_size(in, out));
-    kernels::pack(numbers(w), 1, in, in, out, panels);
-    Tensor y = at::empty({M, out}, x.options());
-    kernels::multiply(numbers(x), {panels, numbers(bias)}, writable(y), M, out, in);
+    context->saved_data["amx"] = amx;
+    const std::int64_t out = w.size(0), in = w.size(1);
+    return multiply({numbers(x), in, 1}, {numbers(w), 1, in}, numbers(bias), in,
+                    at::empty({x.size(0), out}, x.options()), amx);
+  }
+
+  // y [M, N] = a [M, K]·b [K, N] + bias; without AMX rows of a are contiguous.
+  static Tensor multiply(const kernels::Matrix& a, const kernels::Matrix& b, const float* bias,
+                         std::int64_t K, const Tensor& y, bool amx) {
+    const std::int64_t M = y.size(0), N = y.size(1);
+    if (amx) {
+      kernels::amx_multiply(a, b, bias, writable(y), M, N, K);
+    } else {
+      float* const panels = packed_here(kernels::packed_size(K, N));
+      kernels::pack(b.data, b.row, b.column, K, N, panels);
+      kernels::multiply(a.data, {panels, bias}, writable(y), M, N, K);
+    }
     return y;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = saved_by(context);
     const Tensor &x = saved[0], &weight = saved[1], dy = gradients[0].contiguous();
-    const std::int64_t out = weight.size(0), in = weight.size(1);
-    Tensor dx;
-    if (context->needs_input_grad(0)) {
-      float* const panels = packed_here(kernels::packed_size(out, in));
-      kernels::pack(numbers(weight), in, 1, out, in, panels);
-      dx = at::empty_like(x);
-      kernels::multiply(numbers(dy), {panels, nullptr}, writable(dx), x.size(0), in, out);
-    }
-    // A sum over thousands of rows is what a BLAS is best at.
-    const auto wanted = [&](std::size_t input) { return context->needs_input_grad(input); };
-    return {dx, wanted(1) ? at::mm(dy.t(), x) : Tensor(), wanted(2) ? dy.sum(0) : Tensor()};
+    const std::int64_t M = x.size(0), out = weight.size(0), in = weight.size(1);
+    const bool amx = context->saved_data["amx"].toBool();
+    Tensor dx, dweight;
+    if (context->needs_input_grad(0))
+      dx = multiply({numbers(dy), out, 1}, {numbers(weight), in, 1}, nullptr, out, at::empty_like(x), amx);
+    if (context->needs_input_grad(1))
+      // A sum over thousands of rows is what a BLAS is best at, without a matrix unit.
+      dweight =
+          amx ? multiply({numbers(dy), 1, out}, {numbers(x), in, 1}, nullptr, M, at::empty_like(weight), amx)
+              : at::mm(dy.t(), x);
+    return {dx, dweight, context->needs_input_grad(2) ? dy.sum(0) : Tensor(), {}};
   }
 };
 
+template <Products products>
 Tensor linear(const Tensor& x, const Linear& w) {
   std::vector<std::int64_t> sizes = x.sizes().vec();
   const Tensor rows = x.reshape({-1, sizes.back()}).contiguous();
   sizes.back() = w.weight.size(0);
-  return LinearFunction::apply(rows, w.weight, w.bias).view(sizes);
+  return LinearFunction::apply(rows, w.weight, w.bias, products == Products::amx).view(sizes);
 }
 
 // --- modulated norm --------------------------------------------------------------------------------------------
@@ -249,14 +264,19 @@ Heads heads(const Tensor& qkv, const Tensor& norm_q, const Tensor& norm_k, const
 
 struct AttentionFunction : Function<AttentionFunction> {
   static Tensor forward(AutogradContext* context, const Tensor& q, const Tensor& k, const Tensor& v,
-                        std::int64_t frames, std::int64_t past, std::int64_t window) {
+                        std::int64_t frames, std::int64_t past, std::int64_t window, bool amx) {
     const Tensor out = at::empty({q.size(0), q.size(2), q.size(1) * q.size(3)}, q.options()),
                  log_sum = at::empty({q.size(0), q.size(1), q.size(2)}, q.options());
-    kernels::attend(described(q, k, v, frames, past, window), writable(out), writable(log_sum));
+    const kernels::Clips clips = described(q, k, v, frames, past, window);
+    if (amx)
+      kernels::amx_attend(clips, writable(out), writable(log_sum));
+    else
+      kernels::attend(clips, writable(out), writable(log_sum));
     context->save_for_backward({q, k, v, out, log_sum});
     context->saved_data["frames"] = frames;
     context->saved_data["past"] = past;
     context->saved_data["window"] = window;
+    context->saved_data["amx"] = amx;
     return out;
   }
 
@@ -273,13 +293,15 @@ struct AttentionFunction : Function<AttentionFunction> {
     const Tensor d_out = gradients[0].contiguous();
     Tensor dq = at::empty_like(q), dk = at::empty_like(v), dv = at::empty_like(v);
     const auto number = [&](const char* key) { return context->saved_data[key].toInt(); };
-    kernels::attend_backward(described(q, k, v, number("frames"), number("past"), number("window")),
-                             numbers(out), numbers(log_sum), numbers(d_out), writable(dq), writable(dk),
-                             writable(dv));
-    return {dq, dk, dv, {}, {}, {}};
+    const auto attend_backward =
+        context->saved_data["amx"].toBool() ? kernels::amx_attend_backward : kernels::attend_backward;
+    attend_backward(described(q, k, v, number("frames"), number("past"), number("window")), numbers(out),
+                    numbers(log_sum), numbers(d_out), writable(dq), writable(dk), writable(dv));
+    return {dq, dk, dv, {}, {}, {}, {}};
   }
 };
 
+template <Products products>
 Tensor attend_clips(const Heads& heads, const Sight& sight) {
   Tensor keys = heads.k;
   if (keys.stride(2) != 1 || keys.stride(3) < kernels::key_row(keys.size(2)) ||
@@ -288,7 +310,7 @@ Tensor attend_clips(const Heads& heads, const Sight& sight) {
     keys = keys.copy_(heads.k);
   }
   return AttentionFunction::apply(heads.q.contiguous(), keys, heads.v.contiguous(), sight.frames, sight.past,
-                                  sight.window);
+                                  sight.window, products == Products::amx);
 }
 
 // --- stem ------------------------------------------------------------------------------------------------------
@@ -370,7 +392,7 @@ Tensor silu_group_norm(const Tensor& x, const Tensor& weight, const Tensor& bias
   return SiluGroupNormFunction::apply(x.contiguous(), weight, bias);
 }
 
-bool machine_can() {
+bool has_avx2() {
 #if defined(__x86_64__)
   return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma");
 #else
@@ -378,18 +400,20 @@ bool machine_can() {
 #endif
 }
 
+template <Products products>
+constexpr Ops fused{linear<products>, modulated_norm, heads,    attend_clips<products>,
+                    gated_silu,       gated_sum,      convolve, silu_group_norm};
+
 }  // namespace
 
-const Ops& fused_ops() {
-  static const Ops ops{linear,     modulated_norm, heads,    attend_clips,
-                       gated_silu, gated_sum,      convolve, silu_group_norm};
-  return ops;
+const Ops& fused_ops(Products products) {
+  return products == Products::amx ? fused<Products::amx> : fused<Products::float32>;
 }
 
 bool can_fuse(const Config& config) {
   constexpr std::int64_t together = 8;  // numbers that a kernel takes at once
   return config.rope_type != "learn" && config.d_head() % together == 0 &&
-         config.d_head() <= kernels::widest_head && machine_can();
+         config.d_head() <= kernels::widest_head && has_avx2();
 }
 
 }  // namespace model

@@ -299,7 +299,7 @@ Parameters Mmdit::initialise(std::uint64_t seed) const {
 }
 
 at::Tensor Mmdit::forward(const Parameters& weights, const at::Tensor& x, const at::Tensor& t,
-                          const at::Tensor& action, std::int64_t past) const {
+                          const at::Tensor& action, std::int64_t past, Products products) const {
   if (x.dim() != 4) {
     throw std::invalid_argument("mmdit: x is " + c10::str(x.sizes()) +
                                 ", expected [batch, frames, patches, numbers]");
@@ -318,7 +318,7 @@ at::Tensor Mmdit::forward(const Parameters& weights, const at::Tensor& x, const 
     throw std::invalid_argument(
         "mmdit: a past beside the clip, expected a causal network with rope_type: rope or vid");
   const NetworkWeights w = bind(config_, weights);
-  const Ops& ops = fuses(config_, weights, x) ? fused_ops() : plain_ops();
+  const Ops& ops = fuses(config_, weights, x) ? fused_ops(products) : plain_ops();
   const Tables::Clip tables = tables_->clip(config_, frames, past, w.norm, &ops == &plain_ops());
   const bool learns = config_.rope_type == "learn", slides = learns && frames > config_.n_window;
   Rotation turn = tables.rotation;
@@ -347,7 +347,8 @@ std::shared_ptr<const Mmdit::Packed> Mmdit::pack(const Parameters& weights) cons
   auto packed = std::make_shared<Packed>(Packed{bind(config_, weights), plain_ops(), {}});
   if (!fuses(config_, weights, packed->w.norm)) return packed;
   const at::Tensor levels = tables_->clip(config_, 1, 0, packed->w.norm, false).noise_levels;
-  return std::make_shared<Packed>(Packed{packed->w, fused_ops(), CachedPass(config_, packed->w, levels)});
+  return std::make_shared<Packed>(
+      Packed{packed->w, fused_ops(Products::float32), CachedPass(config_, packed->w, levels)});
 }
 
 at::Tensor Mmdit::forward_cached(const Packed& packed, const at::Tensor& x, const at::Tensor& t,

@@ -23,6 +23,7 @@
 #include "stages/model/kv_cache.h"
 #include "stages/model/network_weights.h"
 #include "stages/model/parameters.h"
+#include "stages/model/products.h"
 
 namespace model {
 
@@ -55,8 +56,11 @@ class Mmdit {
   // With a past, T = 2·past: frames 0 … past−1 are given, as play remembers them, and are not predicted; frame past+i
   // stands at the time of frame i, and sees itself and the given frames before i, but none of its fellows. So the
   // prediction is [B,past,P,D]. Only for a network that takes_past(). Source: Hu et al. 2024 arXiv:2412.07720
+  //
+  // `products` are those of the fused operations, in the backward pass, too; amx only where has_amx().
   at::Tensor forward(const Parameters& weights, const at::Tensor& x, const at::Tensor& t,
-                     const at::Tensor& action, std::int64_t past = 0) const;
+                     const at::Tensor& action, std::int64_t past = 0,
+                     Products products = Products::float32) const;
 
   // Whether clips may have a past beside them: not with learned positions, nor where frames see later ones.
   bool takes_past() const;

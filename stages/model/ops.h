@@ -9,6 +9,7 @@
 #include <ATen/core/Tensor.h>
 
 #include "stages/model/config.h"
+#include "stages/model/products.h"
 #include "stages/model/rope.h"
 
 namespace model {
@@ -56,7 +57,8 @@ struct Ops {
 };
 
 const Ops& plain_ops();
-const Ops& fused_ops();
+// Linear layers and attention multiply with what is said; amx only where has_amx().
+const Ops& fused_ops(Products products);
 
 // Whether this machine and a network of these sizes can take the fused ones: learned positions, heads of a width that
 // is no multiple of 8 or above 512 and processors without AVX2 cannot. So d is a multiple of 8 in all fused ones.

@@ -33,7 +33,7 @@ struct Mmdit {
   struct Params {
     std::int64_t micro_batch = 4, least_past = 0;
     double huber = 0;
-    std::string device = "auto";
+    std::string products = "auto", device = "auto";
     model::Config model;
   };
 
@@ -41,6 +41,7 @@ struct Mmdit {
     network.emplace(params.model);
     device = device_of(params.device);
     arena.initialize(workers_of(device));
+    if (params.products == "auto" && model::has_amx()) products = model::Products::amx;
   }
 
   std::optional<Gradients> operator()(const NoisyPatches& batch, const Weights& weights,
@@ -94,7 +95,7 @@ struct Mmdit {
     const auto x_t = take(batch.x_t), t = take(batch.t);
     const auto frames = t.size(1) - batch.past - params.least_past;
     graph::require(frames > 0, "of these clips no frame has least_past frames before it; set longer clips");
-    const auto prediction = network->forward(leaves, x_t, t, take(batch.action), batch.past);
+    const auto prediction = network->forward(leaves, x_t, t, take(batch.action), batch.past, products);
     const auto learned = [&](const at::Tensor& all) { return all.narrow(1, all.size(1) - frames, frames); };
     const auto share = static_cast<double>(end - begin) / static_cast<double>(batch.x_t.size(0));
     const auto loss =
@@ -107,6 +108,7 @@ struct Mmdit {
   Params params;
   std::optional<model::Mmdit> network;
   at::Device device = at::kCPU;
+  model::Products products = model::Products::float32;
   tbb::task_arena arena;
 };
 
@@ -125,6 +127,11 @@ const bool registered =
                "error of a frame, root mean square, from which on it counts as it is, not by its square; 0: "
                "never",
                graph::at_least(0))
+        .param("products", &P::products,
+               "of matrices on the CPU: float32, or auto, where there is AMX in bfloat16, each number as the "
+               "sum of "
+               "two; so with float32 what is learned does not depend on the processor",
+               graph::one_of({"auto", "float32"}))
         .shared("device", &P::device, "where to compute; auto takes a GPU when there is one", devices())
         .block("model", &P::model)
         .on(graph::Executor::thread)

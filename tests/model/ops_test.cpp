@@ -21,6 +21,7 @@ using model::fused_ops;
 using model::Heads;
 using model::Ops;
 using model::plain_ops;
+using model::Products;
 using Tensors = std::vector<Tensor>;
 // An operation on these inputs, with one set of operations or the other.
 using Form = std::function<Tensors(const Ops& ops, const Tensors& inputs)>;
@@ -46,37 +47,53 @@ Tensor gradient_like(const Tensor& output, bool expanded) {
   return at::rand(rows).expand(output.sizes());  // all above 0, or their sums may be nothing but rounding
 }
 
+std::vector<Products> all_products() {
+  if (!model::has_amx()) return {Products::float32};
+  return {Products::float32, Products::amx};
+}
+
 // Same outputs, and for random gradients of these the same gradients of the inputs.
 void expect_same(const Form& form, const Tensors& inputs, const Flow& flow = {}) {
-  constexpr double tolerance = 2e-5;  // sums of some thousand products in another order
-  SCOPED_TRACE(c10::str("inputs ", inputs[0].sizes(), " ", inputs[1].sizes(), ", constant ", flow.constant,
-                        ", unused ", flow.unused, ", expanded ", flow.expanded));
-  Tensors outputs[2], gradients[2], given;
-  for (const bool fused : {false, true}) {
+  struct Computed {
+    Tensors outputs, gradients;
+  };
+  Tensors given;
+  const auto compute = [&](const Ops& ops) {
     Tensors leaves, wanted, used;
     for (std::size_t i = 0; i < inputs.size(); ++i) {
       leaves.push_back(inputs[i].detach().clone().requires_grad_(i != flow.constant));
       if (i != flow.constant) wanted.push_back(leaves[i]);
     }
-    outputs[fused] = form(fused ? fused_ops() : plain_ops(), leaves);
-    for (std::size_t i = 0; i < outputs[fused].size(); ++i)
-      if (i != flow.unused && outputs[false][i].requires_grad()) used.push_back(outputs[fused][i]);
-    if (!fused)
-      for (const Tensor& output : used) given.push_back(gradient_like(output, flow.expanded));
+    const Tensors outputs = form(ops, leaves);
+    for (std::size_t i = 0; i < outputs.size(); ++i)
+      if (i != flow.unused && outputs[i].requires_grad()) used.push_back(outputs[i]);
+    for (std::size_t i = given.size(); i < used.size(); ++i)
+      given.push_back(gradient_like(used[i], flow.expanded));
     constexpr bool differentiable = false, some_unused = true;
-    gradients[fused] = torch::autograd::grad(used, wanted, given, {}, differentiable, some_unused);
+    return Computed{outputs, torch::autograd::grad(used, wanted, given, {}, differentiable, some_unused)};
+  };
+  const Computed plain = compute(plain_ops());
+  for (const Products products : all_products()) {
+    SCOPED_TRACE(c10::str("inputs ", inputs[0].sizes(), " ", inputs[1].sizes(), ", constant ", flow.constant,
+                          ", unused ", flow.unused, ", expanded ", flow.expanded,
+                          products == Products::amx ? ", amx" : ""));
+    // float32: sums of some thousand products in another order. amx: see amx.h, and in attention a score's error is one
+    // of its exponential, so that scores of up to 10 make ten times as much of it.
+    const double tolerance = products == Products::float32 ? 2e-5 : 2e-4;
+    const Ops& ops = fused_ops(products);
+    const Computed fused = compute(ops);
+    for (std::size_t i = 0; i < plain.outputs.size(); ++i) {
+      ASSERT_EQ(fused.outputs[i].sizes(), plain.outputs[i].sizes());
+      EXPECT_LT(difference(fused.outputs[i], plain.outputs[i]), tolerance) << "output " << i;
+    }
+    for (std::size_t i = 0; i < plain.gradients.size(); ++i)
+      EXPECT_LT(difference(fused.gradients[i], plain.gradients[i]), tolerance) << "gradient " << i;
+    // Without gradients another way is taken.
+    const at::NoGradGuard no_grad;
+    const Tensors again = form(ops, inputs);
+    for (std::size_t i = 0; i < again.size(); ++i)
+      EXPECT_TRUE(at::equal(again[i], fused.outputs[i])) << "output " << i;
   }
-  for (std::size_t i = 0; i < outputs[0].size(); ++i) {
-    ASSERT_EQ(outputs[1][i].sizes(), outputs[0][i].sizes());
-    EXPECT_LT(difference(outputs[1][i], outputs[0][i]), tolerance) << "output " << i;
-  }
-  for (std::size_t i = 0; i < gradients[0].size(); ++i)
-    EXPECT_LT(difference(gradients[1][i], gradients[0][i]), tolerance) << "gradient " << i;
-  // Without gradients another way is taken.
-  const at::NoGradGuard no_grad;
-  const Tensors again = form(fused_ops(), inputs);
-  for (std::size_t i = 0; i < again.size(); ++i)
-    EXPECT_TRUE(at::equal(again[i], outputs[1][i])) << "output " << i;
 }
 
 model::Sight sight_of(std::int64_t frames, std::int64_t past, std::int64_t tokens, std::int64_t window) {
@@ -97,7 +114,7 @@ struct FusedOps : testing::Test {
 
 TEST_F(FusedOps, Linear) {
   for (const auto& [M, in, out] :
-       {std::tuple{1, 8, 16}, {37, 128, 384}, {7, 27, 48}, {200, 75, 17}, {100, 48, 5}})
+       {std::tuple{1, 8, 16}, {37, 128, 384}, {7, 27, 48}, {600, 75, 17}, {100, 48, 5}})
     expect_same(
         [](const Ops& ops, const Tensors& x) {
           return Tensors{ops.linear(x[0], {x[1], x[2]})};
@@ -172,12 +189,14 @@ TEST_F(FusedOps, AttendClips) {
   }
 }
 
-// Gradients of so sharp a choice are but rounding errors, here and there.
+// Gradients of so sharp a choice are but rounding errors, here and there, and its scores themselves in bfloat16.
 TEST_F(FusedOps, AttentionStandsScoresThatNoFloatsExponentialHolds) {
   const at::NoGradGuard no_grad;
   const Heads heads{at::randn({1, 1, 6, 8}) * 30, at::randn({1, 1, 6, 8}) * 30, at::randn({1, 1, 6, 8})};
   const model::Sight sight{1, 0, 4, {}};
-  EXPECT_LT(difference(fused_ops().attend_clips(heads, sight), plain_ops().attend_clips(heads, sight)), 1e-3);
+  EXPECT_LT(difference(fused_ops(Products::float32).attend_clips(heads, sight),
+                       plain_ops().attend_clips(heads, sight)),
+            1e-3);
 }
 
 // A training that diverges must not look well.
@@ -187,15 +206,19 @@ TEST_F(FusedOps, WhatIsNoNumberStaysNone) {
   for (const double bad :
        {std::nan(""), 1e30}) {  // 1e30 squared is infinite, and one infinity less another nothing
     const Tensor q = good.clone().fill_(bad);
-    const auto out = fused_ops().attend_clips({q, q, good}, {1, 0, 4, {}});
-    EXPECT_TRUE(at::isnan(out).all().item<bool>()) << bad;
+    for (const Products products : all_products()) {
+      const auto out = fused_ops(products).attend_clips({q, q, good}, {1, 0, 4, {}});
+      EXPECT_TRUE(at::isnan(out).all().item<bool>()) << bad;
+    }
   }
-  EXPECT_TRUE(at::isnan(fused_ops().gated_silu(good, good.clone().fill_(std::nan("")))).all().item<bool>());
+  EXPECT_TRUE(at::isnan(fused_ops(Products::float32).gated_silu(good, good.clone().fill_(std::nan(""))))
+                  .all()
+                  .item<bool>());
 }
 
 TEST_F(FusedOps, AreDifferentiableOnceAndSayIt) {
   const Tensor x = at::randn({8}).requires_grad_();
-  const Tensor y = fused_ops().gated_silu(x, x).sum();
+  const Tensor y = fused_ops(Products::float32).gated_silu(x, x).sum();
   EXPECT_THROW(torch::autograd::grad({y}, {x}, {}, true, true), std::logic_error);
 }
 

@@ -33,22 +33,6 @@ Sum exponentiate(float* scores, Index keys) {
   return {sum(total), most};
 }
 
-// Who is seen from a frame: its past, then itself, often in one piece.
-struct Keys {
-  Index first, count;  // tokens
-};
-struct Seen {
-  Keys pieces[2];
-};
-Seen seen_from(const Clips& clips, Index frame) {
-  const Index N = clips.tokens;
-  if (clips.window == 0) return {Keys{0, clips.frames * N}, Keys{0, 0}};
-  const Index time = clips.past == 0 ? frame : frame % clips.past,
-              oldest = larger(0, time - clips.window + 1);
-  if (time == frame) return {Keys{oldest * N, (frame + 1 - oldest) * N}, Keys{0, 0}};
-  return {Keys{oldest * N, (time - oldest) * N}, Keys{frame * N, N}};
-}
-
 void transpose(const float* from, Index rows, Index columns, float* to, Index to_row) {
   for (Index i = 0; i < rows; ++i)
     for (Index j = 0; j < columns; ++j) to[j * to_row + i] = from[i * columns + j];
@@ -92,6 +76,15 @@ void attend(const Attention& a) {
 }
 
 }  // namespace
+
+Seen seen_from(const Clips& clips, std::int64_t frame) {
+  const Index N = clips.tokens;
+  if (clips.window == 0) return {Keys{0, clips.frames * N}, Keys{0, 0}};
+  const Index time = clips.past == 0 ? frame : frame % clips.past,
+              oldest = larger(0, time - clips.window + 1);
+  if (time == frame) return {Keys{oldest * N, (frame + 1 - oldest) * N}, Keys{0, 0}};
+  return {Keys{oldest * N, (time - oldest) * N}, Keys{frame * N, N}};
+}
 
 void attend(const Cached& cached, float* out) {
   const double flop_of_head = 4.0 * static_cast<double>(cached.queries) * static_cast<double>(cached.keys) *

@@ -30,10 +30,25 @@ struct Clips {
   const float *q, *k, *v;  // [B,H,Q,d_head], [B,H,d_head,k_row], [B,H,S,d_head]
   std::int64_t k_row;      // at least key_row(S)
 };
+
+// Who is seen from a frame of these: its past, then itself, often in one piece.
+struct Keys {
+  std::int64_t first, count;  // tokens
+};
+struct Seen {
+  Keys pieces[2];
+};
+Seen seen_from(const Clips& clips, std::int64_t frame);
+
 // out [B,Q,H·d_head], log_sum [B,H,Q]
 void attend(const Clips& clips, float* out, float* log_sum);
 // dq [B,H,Q,d_head], dk and dv [B,H,S,d_head].
 void attend_backward(const Clips& clips, const float* out, const float* log_sum, const float* d_out,
                      float* dq, float* dk, float* dv);
+
+// The same two on processors with AMX; amx.h says how exact.
+void amx_attend(const Clips& clips, float* out, float* log_sum);
+void amx_attend_backward(const Clips& clips, const float* out, const float* log_sum, const float* d_out,
+                         float* dq, float* dk, float* dv);
 
 }  // namespace model::kernels

@@ -6,7 +6,19 @@
 namespace model::kernels {
 
 // Who writes into it. No function calls another that wants the same.
-enum class Scratch { scores, score_gradients, keys, values, gradients, along, panels, stem, pass };
+enum class Scratch {
+  scores,
+  score_gradients,
+  keys,
+  values,
+  gradients,
+  along,
+  panels,
+  left,
+  heads,
+  stem,
+  pass
+};
 
 // At least `count` floats, aligned to a cache line, with whatever is in them. Each is one piece of memory, which grows
 // and stays until the thread ends; so a kernel that comes again with the same sizes allocates nothing.

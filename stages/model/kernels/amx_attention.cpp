@@ -1,0 +1,364 @@
+// amx_attention: attention within clips on the matrix unit of processors with AMX, sixteen queries at a time.
+//
+// The keys go by in pairs of tiles, 32 keys that begin at a multiple of 32, of which those that are not seen count for
+// nothing.
+#include <cmath>
+#include <cstring>
+
+#include "stages/model/kernels/amx.h"
+#include "stages/model/kernels/attention.h"
+#include "stages/model/kernels/parallel.h"
+#include "stages/model/kernels/scratch.h"
+
+namespace model::kernels {
+namespace {
+
+// Pieces of one scratch, one behind the other.
+class Pieces {
+ public:
+  explicit Pieces(Index floats) : next_(scratch(Scratch::heads, floats)) {}
+  float* floats(Index count) { return next_ += count, next_ - count; }
+  Bfloat* packed(Index tiles) { return reinterpret_cast<Bfloat*>(floats(tiles * both / 2)); }
+
+ private:
+  float* next_;
+};
+constexpr Index floats_of(Index tiles) { return tiles * both / 2; }
+
+// Sizes in tiles.
+struct Tiles {
+  Index keys,  // in pairs of tiles
+      along,   // a head, along k
+      across;  // a head, across, an even number
+  explicit Tiles(const Clips& clips)
+      : keys(tiles_of(clips.frames * clips.tokens, depth)),
+        along(tiles_of(clips.d_head, depth)),
+        across(2 * along) {}
+};
+
+// Tiles 0 and 1 += a·b, b's second half so far behind its first.
+void add_product(const Bfloat* a, const Bfloat* b, Index b_half) {
+  _tile_loadd(4, a, line);
+  _tile_loadd(5, a + tile_size, line);
+  _tile_loadd(6, b, line);
+  _tile_loadd(7, b + b_half, line);
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(1, 4, 7);
+  _tile_dpbf16ps(0, 5, 6);
+  _tile_dpbf16ps(1, 5, 7);
+  _tile_loadd(6, b + tile_size, line);
+  _tile_loadd(7, b + b_half + tile_size, line);
+  _tile_dpbf16ps(0, 4, 6);
+  _tile_dpbf16ps(1, 4, 7);
+}
+void begin_product() {
+  _tile_zero(0);
+  _tile_zero(1);
+}
+// to [16, 32], rows so far apart
+void end_product(float* to, Index row) {
+  _tile_stored(0, to, bytes(row));
+  _tile_stored(1, to + tile, bytes(row));
+}
+
+// Gradients of sixteen keys and values, transposed: dk and dv [2·16, 16] += qᵀ·ds and d_outᵀ·p. What is summed over is
+// sixteen queries, half the depth of a tile: so ds and p have the larger parts above the smaller ones, and q and d_out
+// the larger ones twice side by side, and then the smaller ones alone.
+void add_products(const Bfloat* q, const Bfloat* d_out, const Bfloat* ds, const Bfloat* p, float* dk,
+                  float* dv) {
+  constexpr Index floats = tile * tile;
+  _tile_loadd(0, dk, line);
+  _tile_loadd(1, dk + floats, line);
+  _tile_loadd(2, dv, line);
+  _tile_loadd(3, dv + floats, line);
+  _tile_loadd(6, ds, line);
+  _tile_loadd(7, p, line);
+  for (int part = 0; part < 2; ++part, q += tile_size, d_out += tile_size) {
+    _tile_loadd(4, q, line);
+    _tile_loadd(5, q + both, line);
+    _tile_dpbf16ps(0, 4, 6);
+    _tile_dpbf16ps(1, 5, 6);
+    _tile_loadd(4, d_out, line);
+    _tile_loadd(5, d_out + both, line);
+    _tile_dpbf16ps(2, 4, 7);
+    _tile_dpbf16ps(3, 5, 7);
+  }
+  _tile_stored(0, dk, line);
+  _tile_stored(1, dk + floats, line);
+  _tile_stored(2, dv, line);
+  _tile_stored(3, dv + floats, line);
+}
+
+// e^x as in vector.h
+__m512 exponential(__m512 x) {
+  x = _mm512_min_ps(_mm512_set1_ps(88), _mm512_max_ps(_mm512_set1_ps(-87), x));
+  const __m512 n = _mm512_roundscale_ps(_mm512_mul_ps(x, _mm512_set1_ps(1.44269504F)), 0);
+  const __m512 r = _mm512_fnmadd_ps(n, _mm512_set1_ps(-2.12194440e-4F),
+                                    _mm512_fnmadd_ps(n, _mm512_set1_ps(0.693359375F), x));
+  __m512 y = _mm512_set1_ps(1.9875691500e-4F);
+  y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(1.3981999507e-3F));
+  y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(8.3334519073e-3F));
+  y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(4.1665795894e-2F));
+  y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(1.6666665459e-1F));
+  y = _mm512_fmadd_ps(y, r, _mm512_set1_ps(5.0000001201e-1F));
+  y = _mm512_add_ps(_mm512_fmadd_ps(y, _mm512_mul_ps(r, r), r), _mm512_set1_ps(1));
+  return _mm512_scalef_ps(y, n);
+}
+
+// e^(score - less) of the keys that are seen.
+__m512 share(__mmask16 seen, const float* scores, __m512 less) {
+  return _mm512_maskz_mov_ps(seen, exponential(_mm512_sub_ps(_mm512_loadu_ps(scores), less)));
+}
+
+constexpr Index pair_size = tile * depth;  // scores of sixteen queries
+
+// Of a pair of tiles, which keys are seen.
+struct Pair {
+  Index at;  // the pair's number
+  __mmask16 low, high;
+};
+// visit(n, pair) for the n-th pair of tiles of which some are seen; how many there were.
+template <class Visit>
+Index for_pairs(const Seen& seen, const Visit& visit) {
+  Index n = 0;
+  for (const auto& [first_key, count] : seen.pieces)
+    for (Index at = first_key / depth; at * depth < first_key + count; ++at) {
+      const auto mask = [&](Index from) {
+        const auto before = static_cast<__mmask16>(~first(first_key - from));
+        return static_cast<__mmask16>(first(first_key + count - from) & before);
+      };
+      visit(n++, Pair{at, mask(at * depth), mask(at * depth + tile)});
+    }
+  return n;
+}
+
+// Sixteen queries (or gradients of theirs) times a pair's keys (or values): scores [16, 32].
+void multiply_by_keys(const Tiles& tiles, const Pair& pair, const Bfloat* queries, const Bfloat* keys,
+                      float* scores) {
+  const Index half = tiles.along * both;
+  begin_product();
+  for (Index j = 0; j < half; j += both) add_product(queries + j, keys + 2 * pair.at * half + j, half);
+  end_product(scores, depth);
+}
+// Shares (or gradients of scores) [pairs] times values (or keys): sums [16, across·16].
+void sum_over_keys(const Tiles& tiles, const Seen& seen, const Bfloat* shares, const Bfloat* values,
+                   float* sums) {
+  for (Index j = 0; j < tiles.across; j += 2) {
+    begin_product();
+    for_pairs(seen, [&](Index n, const Pair& pair) {
+      add_product(shares + n * both, values + (j * tiles.keys + pair.at) * both, tiles.keys * both);
+    });
+    end_product(sums + j * tile, tiles.across * tile);
+  }
+}
+
+// Keys [d_head, S] or values [S, d_head], element (key, j) at from[key·key_step + j·step], as right factors of what is
+// summed over j (with tiles `along` for each sixteen keys), or over the keys (with tiles of all keys for each sixteen j).
+void pack_over_head(const Clips& clips, const Tiles& tiles, const float* from, Index key_step, Index step,
+                    Bfloat* to) {
+  for (Index key = 0; key < tiles.keys * depth; key += tile)
+    for (Index j = 0; j < tiles.along; ++j, to += both)
+      pack_tile<Side::right>(from + key * key_step + j * depth * step, key_step, step,
+                             clips.frames * clips.tokens - key, clips.d_head - j * depth, to);
+}
+void pack_over_keys(const Clips& clips, const Tiles& tiles, const float* from, Index key_step, Index step,
+                    Bfloat* to) {
+  for (Index j = 0; j < tiles.across; ++j)
+    for (Index key = 0; key < tiles.keys * depth; key += depth, to += both)
+      pack_tile<Side::right>(from + key * key_step + j * tile * step, step, key_step, clips.d_head - j * tile,
+                             clips.frames * clips.tokens - key, to);
+}
+
+// Sixteen queries [.., d_head] or as many as there are, `row` numbers apart, as a left factor.
+void pack_queries(const Clips& clips, const float* from, Index row, Index queries, Bfloat* to) {
+  for (Index j = 0; j < clips.d_head; j += depth, to += both)
+    pack_tile<Side::left>(from + j, row, 1, queries, clips.d_head - j, to);
+}
+// The same transposed, as add_products() wants it.
+void pack_columns(const Clips& clips, const float* from, Index row, Index queries, Bfloat* to) {
+  for (Index j = 0; j < tiles_of(clips.d_head, depth) * depth; j += tile, to += both) {
+    pack_tile<Side::left>(from + j, 1, row, clips.d_head - j, queries, to);
+    for (Bfloat* parts = to; parts < to + tile_size; parts += depth)
+      std::memcpy(parts + tile, parts, tile * sizeof(Bfloat));
+  }
+}
+
+// Where the numbers of sixteen queries at most begin: in q, dq and log_sum (times d_head), and in out.
+struct Asked {
+  Index frame, query, out, count;
+};
+template <class Visit>
+void for_queries(const Clips& clips, Index head, const Visit& visit) {
+  const Index N = clips.tokens, Q = (clips.frames - clips.first) * N, d = clips.heads * clips.d_head;
+  for (Index frame = clips.first; frame < clips.frames; ++frame)
+    for (Index i = 0; i < N; i += tile) {
+      const Index asked = (frame - clips.first) * N + i;
+      visit(Asked{frame, head * Q + asked,
+                  (head / clips.heads * Q + asked) * d + head % clips.heads * clips.d_head,
+                  smaller(tile, N - i)});
+    }
+}
+
+}  // namespace
+
+void amx_attend(const Clips& clips, float* out, float* log_sum) {
+  const Index S = clips.frames * clips.tokens, Q = (clips.frames - clips.first) * clips.tokens,
+              dh = clips.d_head, d = clips.heads * dh;
+  const Tiles tiles(clips);
+  const double flop_of_head = 2.0 * static_cast<double>(Q) * static_cast<double>(S) * static_cast<double>(dh);
+  spread(clips.batch * clips.heads, flop_of_head, [&](Index begin, Index end) {
+    const Unit unit;
+    const Index most_pairs = 2 * tiles.keys;  // past and own frame may share one, seen in part by each
+    Pieces pieces(floats_of((2 * tiles.along + tiles.across) * tiles.keys + tiles.along + most_pairs) +
+                  most_pairs * pair_size + tile * tiles.across * tile);
+    Bfloat *const keys = pieces.packed(2 * tiles.along * tiles.keys),
+                  *const values = pieces.packed(tiles.across * tiles.keys),
+                  *const q = pieces.packed(tiles.along), *const p = pieces.packed(most_pairs);
+    float *const scores = pieces.floats(most_pairs * pair_size), *const sums = pieces.floats(
+                                                                     tile * tiles.across * tile);
+    for (Index head = begin; head < end; ++head) {
+      pack_over_head(clips, tiles, clips.k + head * dh * clips.k_row, 1, clips.k_row, keys);
+      pack_over_keys(clips, tiles, clips.v + head * S * dh, dh, 1, values);
+      for_queries(clips, head, [&](const Asked& asked) {
+        pack_queries(clips, clips.q + asked.query * dh, dh, asked.count, q);
+        const Seen seen = seen_from(clips, asked.frame);
+        for_pairs(seen, [&](Index n, const Pair& pair) {
+          multiply_by_keys(tiles, pair, q, keys, scores + n * pair_size);
+        });
+        __m512 most[tile], total[tile];
+        for (Index i = 0; i < tile; ++i) {
+          most[i] = _mm512_set1_ps(-INFINITY);
+          total[i] = _mm512_setzero_ps();
+        }
+        for_pairs(seen, [&](Index n, const Pair& pair) {
+          for (Index i = 0; i < tile; ++i) {
+            const float* const mine = scores + n * pair_size + i * depth;
+            most[i] = _mm512_mask_max_ps(most[i], pair.low, most[i], _mm512_loadu_ps(mine));
+            most[i] = _mm512_mask_max_ps(most[i], pair.high, most[i], _mm512_loadu_ps(mine + tile));
+          }
+        });
+        for (__m512& each : most) each = _mm512_set1_ps(_mm512_reduce_max_ps(each));
+        for_pairs(seen, [&](Index n, const Pair& pair) {
+          for (Index i = 0; i < tile; ++i) {
+            const float* const mine = scores + n * pair_size + i * depth;
+            const __m512 low = share(pair.low, mine, most[i]), high = share(pair.high, mine + tile, most[i]);
+            total[i] = _mm512_add_ps(total[i], _mm512_add_ps(low, high));
+            split<false>(low, high, p + n * both + i * depth);
+          }
+        });
+        sum_over_keys(tiles, seen, p, values, sums);
+        const Index wide = tiles.across * tile;
+        for (Index i = 0; i < asked.count; ++i) {
+          const float sum = _mm512_reduce_add_ps(total[i]);
+          log_sum[asked.query + i] = _mm512_cvtss_f32(most[i]) + ::logf(sum);
+          for (Index j = 0; j < dh; j += tile)
+            _mm512_mask_storeu_ps(
+                out + asked.out + i * d + j, first(dh - j),
+                _mm512_mul_ps(_mm512_loadu_ps(sums + i * wide + j), _mm512_set1_ps(1 / sum)));
+        }
+      });
+    }
+  });
+}
+
+// The formulas are attend_backward()'s.
+void amx_attend_backward(const Clips& clips, const float* out, const float* log_sum, const float* d_out,
+                         float* dq, float* dk, float* dv) {
+  const Index S = clips.frames * clips.tokens, Q = (clips.frames - clips.first) * clips.tokens,
+              dh = clips.d_head, d = clips.heads * dh;
+  const Tiles tiles(clips);
+  const double flop_of_head = 5.0 * static_cast<double>(Q) * static_cast<double>(S) * static_cast<double>(dh);
+  spread(clips.batch * clips.heads, flop_of_head, [&](Index begin, Index end) {
+    const Unit unit;
+    const Index transposed = 2 * tiles.keys * tiles.across * tile * tile, wide = tiles.across * tile,
+                most_pairs = 2 * tiles.keys;
+    Pieces pieces(floats_of((4 * tiles.along + tiles.across) * tiles.keys + 2 * tiles.along +
+                            2 * tiles.across + most_pairs + 2) +
+                  2 * transposed + tile * wide + 2 * pair_size);
+    Bfloat *const keys = pieces.packed(2 * tiles.along * tiles.keys),
+                  *const values = pieces.packed(2 * tiles.along * tiles.keys),
+                  *const keys_over_keys = pieces.packed(tiles.across * tiles.keys),
+                  *const q = pieces.packed(tiles.along), *const gradient = pieces.packed(tiles.along),
+                  *const q_columns = pieces.packed(tiles.across),
+                  *const gradient_columns = pieces.packed(tiles.across),
+                  *const ds_rows = pieces.packed(most_pairs), *const ds_columns = pieces.packed(1),
+                  *const p_columns = pieces.packed(1);
+    float *const dk_tiles = pieces.floats(transposed), *const dv_tiles = pieces.floats(transposed),
+                 *const dq_sums = pieces.floats(tile * wide), *const scores = pieces.floats(pair_size),
+                 *const dp = pieces.floats(pair_size);
+    for (Index head = begin; head < end; ++head) {
+      const float* const k = clips.k + head * dh * clips.k_row;
+      pack_over_head(clips, tiles, k, 1, clips.k_row, keys);
+      pack_over_head(clips, tiles, clips.v + head * S * dh, dh, 1, values);
+      pack_over_keys(clips, tiles, k, 1, clips.k_row, keys_over_keys);
+      std::memset(dk_tiles, 0, 2 * static_cast<std::size_t>(bytes(transposed)));  // and dv_tiles
+      for_queries(clips, head, [&](const Asked& asked) {
+        pack_queries(clips, clips.q + asked.query * dh, dh, asked.count, q);
+        pack_queries(clips, d_out + asked.out, d, asked.count, gradient);
+        pack_columns(clips, clips.q + asked.query * dh, dh, asked.count, q_columns);
+        pack_columns(clips, d_out + asked.out, d, asked.count, gradient_columns);
+        float less[tile] = {}, middle[tile] = {};
+        for (Index i = 0; i < asked.count; ++i) {
+          __m512 products = _mm512_setzero_ps();
+          for (Index j = 0; j < dh; j += tile) {
+            const __mmask16 there = first(dh - j);
+            const Index here = asked.out + i * d + j;
+            products = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(there, d_out + here),
+                                       _mm512_maskz_loadu_ps(there, out + here), products);
+          }
+          middle[i] = _mm512_reduce_add_ps(products);
+          less[i] = log_sum[asked.query + i];
+        }
+        const Seen seen = seen_from(clips, asked.frame);
+        for_pairs(seen, [&](Index n, const Pair& pair) {
+          multiply_by_keys(tiles, pair, q, keys, scores);
+          multiply_by_keys(tiles, pair, gradient, values, dp);
+          for (Index i = 0; i < tile; i += 2) {
+            __m512 p[2][2], ds[2][2];
+            for (int r = 0; r < 2; ++r) {
+              const __m512 less_here = _mm512_set1_ps(less[i + r]),
+                           middle_here = _mm512_set1_ps(middle[i + r]);
+              for (int c = 0; c < 2; ++c) {
+                const Index here = (i + r) * depth + c * tile;
+                p[r][c] = share(c == 0 ? pair.low : pair.high, scores + here, less_here);
+                ds[r][c] = _mm512_mul_ps(p[r][c], _mm512_sub_ps(_mm512_loadu_ps(dp + here), middle_here));
+              }
+              split<false>(ds[r][0], ds[r][1], ds_rows + n * both + (i + r) * depth);
+            }
+            for (int c = 0; c < 2; ++c) {
+              constexpr Index behind = tile_size / 2;
+              const Index here = c * tile_size + i * tile;
+              split<true>(ds[0][c], ds[1][c], ds_columns + here, behind);
+              split<true>(p[0][c], p[1][c], p_columns + here, behind);
+            }
+          }
+          for (Index c = 0; c < 2; ++c)
+            for (Index j = 0; j < tiles.across; j += 2) {
+              const Index here = ((2 * pair.at + c) * tiles.across + j) * tile * tile;
+              add_products(q_columns + j * both, gradient_columns + j * both, ds_columns + c * tile_size,
+                           p_columns + c * tile_size, dk_tiles + here, dv_tiles + here);
+            }
+        });
+        sum_over_keys(tiles, seen, ds_rows, keys_over_keys, dq_sums);
+        for (Index i = 0; i < asked.count; ++i)
+          for (Index j = 0; j < dh; j += tile)
+            _mm512_mask_storeu_ps(dq + (asked.query + i) * dh + j, first(dh - j),
+                                  _mm512_loadu_ps(dq_sums + i * wide + j));
+      });
+      for (Index key = 0; key < S; key += tile)
+        for (Index j = 0; j < dh; j += tile) {
+          const Index here = (key / tile * tiles.across + j / tile) * tile * tile;
+          const auto unpack = [&](float* from, float* to) {
+            transpose(from);
+            for (Index i = 0; i < smaller(tile, S - key); ++i)
+              _mm512_mask_storeu_ps(to + (head * S + key + i) * dh + j, first(dh - j),
+                                    _mm512_loadu_ps(from + i * tile));
+          };
+          unpack(dk_tiles + here, dk);
+          unpack(dv_tiles + here, dv);
+        }
+    }
+  });
+}
+
+}  // namespace model::kernels
