@@ -47,8 +47,8 @@ Alone one_clip(const model::Config& config, std::int64_t frames, std::int64_t pa
   while (forward.size() < least || Seconds(Clock::now() - start).count() < seconds) {
     const auto begin = Clock::now();
     const auto predicted = [&](const at::Tensor& all) { return all.narrow(1, past, frames - past); };
-    const auto loss =
-        network.loss(network.forward(leaves, x, t, action, past), predicted(x), predicted(v), predicted(t));
+    const auto loss = network.loss(network.forward(leaves, x, t, action, past, model::fastest_products()),
+                                   predicted(x), predicted(v), predicted(t));
     const auto middle = Clock::now();
     torch::autograd::grad({loss}, leaves.tensors);
     forward.push_back(Seconds(middle - begin).count());

@@ -7,6 +7,7 @@
 #include "stages/model/kernels/amx_product.h"
 #include "stages/model/kernels/attention.h"
 #include "stages/model/kernels/convolution.h"
+#include "stages/model/kernels/has_amx.h"
 #include "stages/model/kernels/linear.h"
 #include "stages/model/kernels/pointwise.h"
 #include "stages/model/kernels/scratch.h"
@@ -46,7 +47,7 @@ struct LinearFunction : Function<LinearFunction> {
                     at::empty({x.size(0), out}, x.options()), amx);
   }
 
-  // y [M, N] = a [M, K]·b [K, N] + bias; without AMX rows of a are contiguous.
+  // y [M, N] = a [M, K]·b [K, N] + bias; without AMX rows of a are contiguous, its row K and its column 1.
   static Tensor multiply(const kernels::Matrix& a, const kernels::Matrix& b, const float* bias,
                          std::int64_t K, const Tensor& y, bool amx) {
     const std::int64_t M = y.size(0), N = y.size(1);
@@ -405,6 +406,8 @@ constexpr Ops fused{linear<products>, modulated_norm, heads,    attend_clips<pro
                     gated_silu,       gated_sum,      convolve, silu_group_norm};
 
 }  // namespace
+
+Products fastest_products() { return kernels::has_amx() ? Products::amx : Products::float32; }
 
 const Ops& fused_ops(Products products) {
   return products == Products::amx ? fused<Products::amx> : fused<Products::float32>;

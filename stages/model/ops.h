@@ -57,7 +57,7 @@ struct Ops {
 };
 
 const Ops& plain_ops();
-// Linear layers and attention multiply with what is said; amx only where has_amx().
+// Linear layers and attention multiply with what is said; amx only where fastest_products() says so.
 const Ops& fused_ops(Products products);
 
 // Whether this machine and a network of these sizes can take the fused ones: learned positions, heads of a width that

@@ -7,7 +7,7 @@ namespace model {
 // number as the sum of two of these: an error of about 2^-17 of the numbers multiplied, in a third to half of the time.
 enum class Products { float32, amx };
 
-// Whether this processor has AMX, and AVX-512 beside it, and Linux grants this process its registers. Any thread.
-bool has_amx();
+// amx where this machine can (see kernels/has_amx.h), else float32. Any thread.
+Products fastest_products();
 
 }  // namespace model

@@ -41,7 +41,7 @@ struct Mmdit {
     network.emplace(params.model);
     device = device_of(params.device);
     arena.initialize(workers_of(device));
-    if (params.products == "auto" && model::has_amx()) products = model::Products::amx;
+    if (params.products == "auto") products = model::fastest_products();
   }
 
   std::optional<Gradients> operator()(const NoisyPatches& batch, const Weights& weights,

@@ -47,8 +47,7 @@ TEST_F(Cores, DoNotChangeTheForwardPassNorGradients) {
   const std::int64_t B = 2, T = 5;
   const at::Tensor x = at::randn({B, T, config.patches(), config.patch_dim()}), v = at::randn(x.sizes()),
                    t = at::rand({B, T}), action = at::randint(config.n_actions, {B, T}, at::kLong);
-  for (const auto products : {model::Products::float32, model::Products::amx}) {
-    if (products == model::Products::amx && !model::has_amx()) continue;
+  for (const auto products : {model::Products::float32, model::fastest_products()}) {
     expect_same_bits([&] {
       const model::Parameters leaves = weights.leaves();
       const at::Tensor prediction = network.forward(leaves, x, t, action, 0, products);

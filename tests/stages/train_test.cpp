@@ -215,8 +215,8 @@ struct Training {
     weights = *optimizer.start<Weights>();
     batch = *Harness("logit_normal_noise").run<NoisyPatches>(0, patches(6, 4));
   }
-  Gradients gradients(int micro_batch) {
-    Harness network("mmdit", "{micro_batch: " + std::to_string(micro_batch) + "}",
+  Gradients gradients(int micro_batch, const std::string& products = "auto") {
+    Harness network("mmdit", "{micro_batch: " + std::to_string(micro_batch) + ", products: " + products + "}",
                     "{device: cpu, model: " + model + "}");
     network.start();
     return *network.run<Gradients>(0, batch, weights);
@@ -240,6 +240,18 @@ TEST(Mmdit, MicroBatchesSumToTheWholeBatch) {
                 1e-4 * whole.of[i].norm().item<float>() + 1e-7)
           << training.weights.parameters.names[i];
   }
+}
+
+TEST(Mmdit, GradientsAreSinglePrecisionsWhereThatIsAsked) {
+  Training training;
+  const auto any = training.gradients(2), exact = training.gradients(2, "float32");
+  bool same = true;
+  for (std::size_t i = 0; i < exact.of.size(); ++i) {
+    same = same && any.of[i].equal(exact.of[i]);
+    EXPECT_LE((any.of[i] - exact.of[i]).norm().item<float>(), 1e-3 * exact.of[i].norm().item<float>() + 1e-6)
+        << training.weights.parameters.names[i];
+  }
+  EXPECT_EQ(same, model::fastest_products() == model::Products::float32);
 }
 
 TEST(Mmdit, GradientsAreTheSameToTheBitEveryTime) {

@@ -1,8 +1,9 @@
 // amx: tiles for the matrix unit of processors with AMX, which multiplies bfloat16, out of numbers in float32.
 //
 // Each number is taken as the sum of two of bfloat16, a larger and a smaller part, and of the four products of these the
-// smallest is left out: three products of the unit, which make up for it several times over, and an error of about 2^-17
-// of the numbers multiplied. Source: Henry, Tang and Heinecke 2019 arXiv:1904.06376, there for sums of three, too.
+// smallest is left out: three products of a unit that does them many times faster than vectors do one, and an error of
+// about 2^-17 of the numbers multiplied. An infinite number is none here, and one too small for a normal number nothing.
+// Source: Henry, Tang and Heinecke 2019 arXiv:1904.06376, there for sums of three, too.
 //
 // Whoever includes this is compiled for AMX and AVX-512, and calls no inline function of others but the compiler's own,
 // as vector.h says of AVX2; so what is here is each file's own.
@@ -26,30 +27,37 @@ constexpr Index both = 2 * tile_size;
 
 constexpr Index tiles_of(Index numbers, Index in_one) { return (numbers + in_one - 1) / in_one; }
 constexpr Index smaller(Index a, Index b) { return a < b ? a : b; }
+constexpr Index larger(Index a, Index b) { return a > b ? a : b; }
 constexpr Index bytes(Index floats) { return floats * static_cast<Index>(sizeof(float)); }
 
-// Eight tiles of full size, as long as this lives: the kernel of Linux saves them at every switch of threads until then.
+// A constant, since GCC 12 takes the instruction that reads it to read but eight bytes, and might not write the others.
+struct TileSizes {
+  std::uint8_t palette = 1, start = 0, reserved[14] = {};
+  std::uint16_t row_bytes[16] = {line, line, line, line, line, line, line, line};
+  std::uint8_t rows[16] = {tile, tile, tile, tile, tile, tile, tile, tile};
+};
+alignas(line) constexpr TileSizes full_tiles{};
+
+// Eight tiles of full size, as long as this lives: Linux saves them at every switch of threads until then.
 struct Unit {
-  Unit() {
-    struct {
-      std::uint8_t palette = 1, start = 0, reserved[14] = {};
-      std::uint16_t row_bytes[16] = {line, line, line, line, line, line, line, line};
-      std::uint8_t rows[16] = {tile, tile, tile, tile, tile, tile, tile, tile};
-    } const shape;
-    _tile_loadconfig(&shape);
-  }
+  Unit() { _tile_loadconfig(&full_tiles); }
   Unit(const Unit&) = delete;
   ~Unit() { _tile_release(); }
 };
+
+// What was written before is in memory before tiles are loaded, of which GCC 12 does not know that they read it.
+inline void is_written() { asm volatile("" ::: "memory"); }
 
 inline __mmask16 first(Index count) {
   return static_cast<__mmask16>(count >= tile ? 0xffff : count <= 0 ? 0 : (1U << count) - 1);
 }
 
-// The larger parts of numbers, rounded to bfloat16 where they stay floats.
+// The larger parts of numbers, rounded to bfloat16 where they stay floats; what is no number stays none.
 inline __m512 larger_part(__m512 x) {
-  const __m512i half = _mm512_set1_epi32(0x8000), kept = _mm512_set1_epi32(static_cast<int>(0xffff0000U));
-  return _mm512_castsi512_ps(_mm512_and_si512(_mm512_add_epi32(_mm512_castps_si512(x), half), kept));
+  const __m512i half = _mm512_set1_epi32(0x8000), kept = _mm512_set1_epi32(static_cast<int>(0xffff0000U)),
+                bits = _mm512_castps_si512(x);
+  const __mmask16 are_numbers = _mm512_cmp_ps_mask(x, x, _CMP_ORD_Q);
+  return _mm512_castsi512_ps(_mm512_and_si512(_mm512_mask_add_epi32(bits, are_numbers, bits, half), kept));
 }
 
 // The larger parts of thirty-two numbers, or where `paired` of sixteen and sixteen in turn, to `to`, and the smaller

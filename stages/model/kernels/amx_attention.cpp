@@ -1,7 +1,8 @@
 // amx_attention: attention within clips on the matrix unit of processors with AMX, sixteen queries at a time.
 //
-// The keys go by in pairs of tiles, 32 keys that begin at a multiple of 32, of which those that are not seen count for
-// nothing.
+// The keys go by in pairs of tiles, 32 keys that begin at a multiple of 32. Those of them that are not seen get a share of
+// 0, so that where they are finite they count for nothing. What was just written number by number is slow to load as a
+// tile, and the other way round; so where that fits the first cache a step goes over all pairs before the next begins.
 #include <cmath>
 #include <cstring>
 
@@ -13,31 +14,49 @@
 namespace model::kernels {
 namespace {
 
-// Pieces of one scratch, one behind the other.
-class Pieces {
+// Hands out parts of a thread's memory; with no memory it counts what is asked for.
+class Room {
  public:
-  explicit Pieces(Index floats) : next_(scratch(Scratch::heads, floats)) {}
-  float* floats(Index count) { return next_ += count, next_ - count; }
-  Bfloat* packed(Index tiles) { return reinterpret_cast<Bfloat*>(floats(tiles * both / 2)); }
+  explicit Room(float* memory) : memory_(memory) {}
+
+  float* floats(Index count) {
+    float* const part = memory_ ? memory_ + used_ : nullptr;
+    used_ += count;
+    return part;
+  }
+  Bfloat* tiles(Index count) { return reinterpret_cast<Bfloat*>(floats(count * both / 2)); }  // of both parts
+  Index used() const { return used_; }
 
  private:
-  float* next_;
+  float* memory_;
+  Index used_ = 0;
 };
-constexpr Index floats_of(Index tiles) { return tiles * both / 2; }
 
 // Sizes in tiles.
 struct Tiles {
   Index keys,  // in pairs of tiles
       along,   // a head, along k
-      across;  // a head, across, an even number
+      across,  // a head, across, an even number
+      pairs;   // that a query sees at most: past and own frame may share one, seen in part by each
   explicit Tiles(const Clips& clips)
       : keys(tiles_of(clips.frames * clips.tokens, depth)),
         along(tiles_of(clips.d_head, depth)),
-        across(2 * along) {}
+        across(2 * along),
+        pairs(2 * keys) {}
 };
+
+// A pass's memory, in this thread's scratch.
+template <class Memory>
+Memory memory_of(const Tiles& tiles) {
+  Room nowhere(nullptr);
+  Memory(nowhere, tiles);
+  Room room(scratch(Scratch::heads, nowhere.used()));
+  return Memory(room, tiles);
+}
 
 // Tiles 0 and 1 += a·b, b's second half so far behind its first.
 void add_product(const Bfloat* a, const Bfloat* b, Index b_half) {
+  is_written();
   _tile_loadd(4, a, line);
   _tile_loadd(5, a + tile_size, line);
   _tile_loadd(6, b, line);
@@ -67,6 +86,7 @@ void end_product(float* to, Index row) {
 void add_products(const Bfloat* q, const Bfloat* d_out, const Bfloat* ds, const Bfloat* p, float* dk,
                   float* dv) {
   constexpr Index floats = tile * tile;
+  is_written();
   _tile_loadd(0, dk, line);
   _tile_loadd(1, dk + floats, line);
   _tile_loadd(2, dv, line);
@@ -117,19 +137,20 @@ struct Pair {
   Index at;  // the pair's number
   __mmask16 low, high;
 };
-// visit(n, pair) for the n-th pair of tiles of which some are seen; how many there were.
+// visit(n, pair) for the n-th pair of tiles of which some are seen
 template <class Visit>
-Index for_pairs(const Seen& seen, const Visit& visit) {
+void for_pairs(const Seen& seen, const Visit& visit) {
   Index n = 0;
-  for (const auto& [first_key, count] : seen.pieces)
-    for (Index at = first_key / depth; at * depth < first_key + count; ++at) {
+  for (const Keys& piece : seen.pieces) {
+    if (piece.count == 0) continue;
+    const Index end = piece.first + piece.count;
+    for (Index at = piece.first / depth; at * depth < end; ++at) {
       const auto mask = [&](Index from) {
-        const auto before = static_cast<__mmask16>(~first(first_key - from));
-        return static_cast<__mmask16>(first(first_key + count - from) & before);
+        return static_cast<__mmask16>(first(end - from) & ~first(piece.first - from));
       };
       visit(n++, Pair{at, mask(at * depth), mask(at * depth + tile)});
     }
-  return n;
+  }
 }
 
 // Sixteen queries (or gradients of theirs) times a pair's keys (or values): scores [16, 32].
@@ -175,9 +196,10 @@ void pack_queries(const Clips& clips, const float* from, Index row, Index querie
     pack_tile<Side::left>(from + j, row, 1, queries, clips.d_head - j, to);
 }
 // The same transposed, as add_products() wants it.
-void pack_columns(const Clips& clips, const float* from, Index row, Index queries, Bfloat* to) {
-  for (Index j = 0; j < tiles_of(clips.d_head, depth) * depth; j += tile, to += both) {
-    pack_tile<Side::left>(from + j, 1, row, clips.d_head - j, queries, to);
+void pack_columns(const Clips& clips, const Tiles& tiles, const float* from, Index row, Index queries,
+                  Bfloat* to) {
+  for (Index j = 0; j < tiles.across; ++j, to += both) {
+    pack_tile<Side::left>(from + j * tile, 1, row, clips.d_head - j * tile, queries, to);
     for (Bfloat* parts = to; parts < to + tile_size; parts += depth)
       std::memcpy(parts + tile, parts, tile * sizeof(Bfloat));
   }
@@ -199,62 +221,145 @@ void for_queries(const Clips& clips, Index head, const Visit& visit) {
     }
 }
 
+struct Forward {
+  Forward(Room& room, const Tiles& tiles)
+      : keys(room.tiles(2 * tiles.keys * tiles.along)),
+        values(room.tiles(tiles.across * tiles.keys)),
+        q(room.tiles(tiles.along)),
+        shares(room.tiles(tiles.pairs)),
+        scores(room.floats(tiles.pairs * pair_size)),
+        sums(room.floats(tile * tiles.across * tile)) {}
+
+  Bfloat *keys, *values, *q, *shares;
+  float *scores, *sums;
+};
+
+// Sixteen queries' scores become shares, e^(score - most), of a total that is yet to be divided by.
+void exponentiate(const Seen& seen, const float* scores, Bfloat* shares, __m512 most[tile],
+                  __m512 total[tile]) {
+  for (Index i = 0; i < tile; ++i) {
+    most[i] = _mm512_set1_ps(-INFINITY);
+    total[i] = _mm512_setzero_ps();
+  }
+  for_pairs(seen, [&](Index n, const Pair& pair) {
+    for (Index i = 0; i < tile; ++i) {
+      const float* const mine = scores + n * pair_size + i * depth;
+      most[i] = _mm512_mask_max_ps(most[i], pair.low, most[i], _mm512_loadu_ps(mine));
+      most[i] = _mm512_mask_max_ps(most[i], pair.high, most[i], _mm512_loadu_ps(mine + tile));
+    }
+  });
+  for (Index i = 0; i < tile; ++i) most[i] = _mm512_set1_ps(_mm512_reduce_max_ps(most[i]));
+  for_pairs(seen, [&](Index n, const Pair& pair) {
+    for (Index i = 0; i < tile; ++i) {
+      const float* const mine = scores + n * pair_size + i * depth;
+      const __m512 low = share(pair.low, mine, most[i]), high = share(pair.high, mine + tile, most[i]);
+      total[i] = _mm512_add_ps(total[i], _mm512_add_ps(low, high));
+      split<false>(low, high, shares + n * both + i * depth);
+    }
+  });
+}
+
+struct Backward {
+  Backward(Room& room, const Tiles& tiles)
+      : keys(room.tiles(2 * tiles.keys * tiles.along)),
+        values(room.tiles(2 * tiles.keys * tiles.along)),
+        keys_over_keys(room.tiles(tiles.across * tiles.keys)),
+        q(room.tiles(tiles.along)),
+        gradient(room.tiles(tiles.along)),
+        q_columns(room.tiles(tiles.across)),
+        gradient_columns(room.tiles(tiles.across)),
+        ds_rows(room.tiles(tiles.pairs)),
+        ds_columns(room.tiles(1)),
+        p_columns(room.tiles(1)),
+        dk(room.floats(2 * tiles.keys * tiles.across * tile * tile)),
+        dv(room.floats(2 * tiles.keys * tiles.across * tile * tile)),
+        dq(room.floats(tile * tiles.across * tile)),
+        scores(room.floats(pair_size)),
+        dp(room.floats(pair_size)) {}
+
+  Bfloat *keys, *values, *keys_over_keys, *q, *gradient, *q_columns, *gradient_columns;
+  Bfloat *ds_rows, *ds_columns, *p_columns;
+  float *dk, *dv;  // [keys/16, across, 16, 16], transposed
+  float *dq, *scores, *dp;
+};
+
+// Of sixteen queries and a pair: scores and dp [16, 32] become p and ds, in the forms that products want them in.
+void differentiate(const Pair& pair, const Backward& of, const float* log_sum, const float* along,
+                   Bfloat* ds_rows) {
+  for (Index i = 0; i < tile; i += 2) {
+    __m512 p[2][2], ds[2][2];
+    for (int r = 0; r < 2; ++r) {
+      const __m512 less = _mm512_set1_ps(log_sum[i + r]), middle = _mm512_set1_ps(along[i + r]);
+      for (int c = 0; c < 2; ++c) {
+        const Index here = (i + r) * depth + c * tile;
+        p[r][c] = share(c == 0 ? pair.low : pair.high, of.scores + here, less);
+        ds[r][c] = _mm512_mul_ps(p[r][c], _mm512_sub_ps(_mm512_loadu_ps(of.dp + here), middle));
+      }
+      split<false>(ds[r][0], ds[r][1], ds_rows + (i + r) * depth);
+    }
+    for (int c = 0; c < 2; ++c) {
+      constexpr Index half = tile_size / 2;
+      split<true>(ds[0][c], ds[1][c], of.ds_columns + c * tile_size + i * tile, half);
+      split<true>(p[0][c], p[1][c], of.p_columns + c * tile_size + i * tile, half);
+    }
+  }
+}
+
+// Σ a·b over a head
+float dot(const float* a, const float* b, Index d_head) {
+  __m512 sum = _mm512_setzero_ps();
+  for (Index j = 0; j < d_head; j += tile) {
+    const __mmask16 there = first(d_head - j);
+    sum = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(there, a + j), _mm512_maskz_loadu_ps(there, b + j), sum);
+  }
+  return _mm512_reduce_add_ps(sum);
+}
+
+// to[d_head] = from·factor
+void store_head(const float* from, float factor, Index d_head, float* to) {
+  for (Index j = 0; j < d_head; j += tile)
+    _mm512_mask_storeu_ps(to + j, first(d_head - j),
+                          _mm512_mul_ps(_mm512_loadu_ps(from + j), _mm512_set1_ps(factor)));
+}
+
+// Tiles [keys/16, across, 16, 16] of a head's gradients, transposed, to [S, d_head].
+void unpack(const Clips& clips, const Tiles& tiles, float* from, float* to) {
+  const Index S = clips.frames * clips.tokens;
+  for (Index key = 0; key < S; key += tile)
+    for (Index j = 0; j < tiles.across; ++j, from += tile * tile) {
+      transpose(from);
+      for (Index i = 0; i < smaller(tile, S - key); ++i)
+        _mm512_mask_storeu_ps(to + (key + i) * clips.d_head + j * tile, first(clips.d_head - j * tile),
+                              _mm512_loadu_ps(from + i * tile));
+    }
+}
+
 }  // namespace
 
 void amx_attend(const Clips& clips, float* out, float* log_sum) {
   const Index S = clips.frames * clips.tokens, Q = (clips.frames - clips.first) * clips.tokens,
-              dh = clips.d_head, d = clips.heads * dh;
+              dh = clips.d_head;
   const Tiles tiles(clips);
   const double flop_of_head = 2.0 * static_cast<double>(Q) * static_cast<double>(S) * static_cast<double>(dh);
   spread(clips.batch * clips.heads, flop_of_head, [&](Index begin, Index end) {
     const Unit unit;
-    const Index most_pairs = 2 * tiles.keys;  // past and own frame may share one, seen in part by each
-    Pieces pieces(floats_of((2 * tiles.along + tiles.across) * tiles.keys + tiles.along + most_pairs) +
-                  most_pairs * pair_size + tile * tiles.across * tile);
-    Bfloat *const keys = pieces.packed(2 * tiles.along * tiles.keys),
-                  *const values = pieces.packed(tiles.across * tiles.keys),
-                  *const q = pieces.packed(tiles.along), *const p = pieces.packed(most_pairs);
-    float *const scores = pieces.floats(most_pairs * pair_size), *const sums = pieces.floats(
-                                                                     tile * tiles.across * tile);
+    const Forward of = memory_of<Forward>(tiles);
     for (Index head = begin; head < end; ++head) {
-      pack_over_head(clips, tiles, clips.k + head * dh * clips.k_row, 1, clips.k_row, keys);
-      pack_over_keys(clips, tiles, clips.v + head * S * dh, dh, 1, values);
+      pack_over_head(clips, tiles, clips.k + head * dh * clips.k_row, 1, clips.k_row, of.keys);
+      pack_over_keys(clips, tiles, clips.v + head * S * dh, dh, 1, of.values);
       for_queries(clips, head, [&](const Asked& asked) {
-        pack_queries(clips, clips.q + asked.query * dh, dh, asked.count, q);
         const Seen seen = seen_from(clips, asked.frame);
+        pack_queries(clips, clips.q + asked.query * dh, dh, asked.count, of.q);
         for_pairs(seen, [&](Index n, const Pair& pair) {
-          multiply_by_keys(tiles, pair, q, keys, scores + n * pair_size);
+          multiply_by_keys(tiles, pair, of.q, of.keys, of.scores + n * pair_size);
         });
         __m512 most[tile], total[tile];
-        for (Index i = 0; i < tile; ++i) {
-          most[i] = _mm512_set1_ps(-INFINITY);
-          total[i] = _mm512_setzero_ps();
-        }
-        for_pairs(seen, [&](Index n, const Pair& pair) {
-          for (Index i = 0; i < tile; ++i) {
-            const float* const mine = scores + n * pair_size + i * depth;
-            most[i] = _mm512_mask_max_ps(most[i], pair.low, most[i], _mm512_loadu_ps(mine));
-            most[i] = _mm512_mask_max_ps(most[i], pair.high, most[i], _mm512_loadu_ps(mine + tile));
-          }
-        });
-        for (__m512& each : most) each = _mm512_set1_ps(_mm512_reduce_max_ps(each));
-        for_pairs(seen, [&](Index n, const Pair& pair) {
-          for (Index i = 0; i < tile; ++i) {
-            const float* const mine = scores + n * pair_size + i * depth;
-            const __m512 low = share(pair.low, mine, most[i]), high = share(pair.high, mine + tile, most[i]);
-            total[i] = _mm512_add_ps(total[i], _mm512_add_ps(low, high));
-            split<false>(low, high, p + n * both + i * depth);
-          }
-        });
-        sum_over_keys(tiles, seen, p, values, sums);
-        const Index wide = tiles.across * tile;
+        exponentiate(seen, of.scores, of.shares, most, total);
+        sum_over_keys(tiles, seen, of.shares, of.values, of.sums);
         for (Index i = 0; i < asked.count; ++i) {
           const float sum = _mm512_reduce_add_ps(total[i]);
           log_sum[asked.query + i] = _mm512_cvtss_f32(most[i]) + ::logf(sum);
-          for (Index j = 0; j < dh; j += tile)
-            _mm512_mask_storeu_ps(
-                out + asked.out + i * d + j, first(dh - j),
-                _mm512_mul_ps(_mm512_loadu_ps(sums + i * wide + j), _mm512_set1_ps(1 / sum)));
+          store_head(of.sums + i * tiles.across * tile, 1 / sum, dh, out + asked.out + i * clips.heads * dh);
         }
       });
     }
@@ -270,93 +375,44 @@ void amx_attend_backward(const Clips& clips, const float* out, const float* log_
   const double flop_of_head = 5.0 * static_cast<double>(Q) * static_cast<double>(S) * static_cast<double>(dh);
   spread(clips.batch * clips.heads, flop_of_head, [&](Index begin, Index end) {
     const Unit unit;
-    const Index transposed = 2 * tiles.keys * tiles.across * tile * tile, wide = tiles.across * tile,
-                most_pairs = 2 * tiles.keys;
-    Pieces pieces(floats_of((4 * tiles.along + tiles.across) * tiles.keys + 2 * tiles.along +
-                            2 * tiles.across + most_pairs + 2) +
-                  2 * transposed + tile * wide + 2 * pair_size);
-    Bfloat *const keys = pieces.packed(2 * tiles.along * tiles.keys),
-                  *const values = pieces.packed(2 * tiles.along * tiles.keys),
-                  *const keys_over_keys = pieces.packed(tiles.across * tiles.keys),
-                  *const q = pieces.packed(tiles.along), *const gradient = pieces.packed(tiles.along),
-                  *const q_columns = pieces.packed(tiles.across),
-                  *const gradient_columns = pieces.packed(tiles.across),
-                  *const ds_rows = pieces.packed(most_pairs), *const ds_columns = pieces.packed(1),
-                  *const p_columns = pieces.packed(1);
-    float *const dk_tiles = pieces.floats(transposed), *const dv_tiles = pieces.floats(transposed),
-                 *const dq_sums = pieces.floats(tile * wide), *const scores = pieces.floats(pair_size),
-                 *const dp = pieces.floats(pair_size);
+    const Backward of = memory_of<Backward>(tiles);
     for (Index head = begin; head < end; ++head) {
       const float* const k = clips.k + head * dh * clips.k_row;
-      pack_over_head(clips, tiles, k, 1, clips.k_row, keys);
-      pack_over_head(clips, tiles, clips.v + head * S * dh, dh, 1, values);
-      pack_over_keys(clips, tiles, k, 1, clips.k_row, keys_over_keys);
-      std::memset(dk_tiles, 0, 2 * static_cast<std::size_t>(bytes(transposed)));  // and dv_tiles
+      pack_over_head(clips, tiles, k, 1, clips.k_row, of.keys);
+      pack_over_head(clips, tiles, clips.v + head * S * dh, dh, 1, of.values);
+      pack_over_keys(clips, tiles, k, 1, clips.k_row, of.keys_over_keys);
+      const auto gradients = static_cast<std::size_t>(bytes(2 * tiles.keys * tiles.across * tile * tile));
+      std::memset(of.dk, 0, gradients);
+      std::memset(of.dv, 0, gradients);
       for_queries(clips, head, [&](const Asked& asked) {
-        pack_queries(clips, clips.q + asked.query * dh, dh, asked.count, q);
-        pack_queries(clips, d_out + asked.out, d, asked.count, gradient);
-        pack_columns(clips, clips.q + asked.query * dh, dh, asked.count, q_columns);
-        pack_columns(clips, d_out + asked.out, d, asked.count, gradient_columns);
-        float less[tile] = {}, middle[tile] = {};
-        for (Index i = 0; i < asked.count; ++i) {
-          __m512 products = _mm512_setzero_ps();
-          for (Index j = 0; j < dh; j += tile) {
-            const __mmask16 there = first(dh - j);
-            const Index here = asked.out + i * d + j;
-            products = _mm512_fmadd_ps(_mm512_maskz_loadu_ps(there, d_out + here),
-                                       _mm512_maskz_loadu_ps(there, out + here), products);
-          }
-          middle[i] = _mm512_reduce_add_ps(products);
-          less[i] = log_sum[asked.query + i];
-        }
         const Seen seen = seen_from(clips, asked.frame);
+        pack_queries(clips, clips.q + asked.query * dh, dh, asked.count, of.q);
+        pack_queries(clips, d_out + asked.out, d, asked.count, of.gradient);
+        pack_columns(clips, tiles, clips.q + asked.query * dh, dh, asked.count, of.q_columns);
+        pack_columns(clips, tiles, d_out + asked.out, d, asked.count, of.gradient_columns);
+        float less[tile] = {}, along[tile] = {};
+        for (Index i = 0; i < asked.count; ++i) {
+          less[i] = log_sum[asked.query + i];
+          along[i] = dot(d_out + asked.out + i * d, out + asked.out + i * d, dh);
+        }
         for_pairs(seen, [&](Index n, const Pair& pair) {
-          multiply_by_keys(tiles, pair, q, keys, scores);
-          multiply_by_keys(tiles, pair, gradient, values, dp);
-          for (Index i = 0; i < tile; i += 2) {
-            __m512 p[2][2], ds[2][2];
-            for (int r = 0; r < 2; ++r) {
-              const __m512 less_here = _mm512_set1_ps(less[i + r]),
-                           middle_here = _mm512_set1_ps(middle[i + r]);
-              for (int c = 0; c < 2; ++c) {
-                const Index here = (i + r) * depth + c * tile;
-                p[r][c] = share(c == 0 ? pair.low : pair.high, scores + here, less_here);
-                ds[r][c] = _mm512_mul_ps(p[r][c], _mm512_sub_ps(_mm512_loadu_ps(dp + here), middle_here));
-              }
-              split<false>(ds[r][0], ds[r][1], ds_rows + n * both + (i + r) * depth);
-            }
-            for (int c = 0; c < 2; ++c) {
-              constexpr Index behind = tile_size / 2;
-              const Index here = c * tile_size + i * tile;
-              split<true>(ds[0][c], ds[1][c], ds_columns + here, behind);
-              split<true>(p[0][c], p[1][c], p_columns + here, behind);
-            }
-          }
+          multiply_by_keys(tiles, pair, of.q, of.keys, of.scores);
+          multiply_by_keys(tiles, pair, of.gradient, of.values, of.dp);
+          differentiate(pair, of, less, along, of.ds_rows + n * both);
           for (Index c = 0; c < 2; ++c)
             for (Index j = 0; j < tiles.across; j += 2) {
               const Index here = ((2 * pair.at + c) * tiles.across + j) * tile * tile;
-              add_products(q_columns + j * both, gradient_columns + j * both, ds_columns + c * tile_size,
-                           p_columns + c * tile_size, dk_tiles + here, dv_tiles + here);
+              add_products(of.q_columns + j * both, of.gradient_columns + j * both,
+                           of.ds_columns + c * tile_size, of.p_columns + c * tile_size, of.dk + here,
+                           of.dv + here);
             }
         });
-        sum_over_keys(tiles, seen, ds_rows, keys_over_keys, dq_sums);
+        sum_over_keys(tiles, seen, of.ds_rows, of.keys_over_keys, of.dq);
         for (Index i = 0; i < asked.count; ++i)
-          for (Index j = 0; j < dh; j += tile)
-            _mm512_mask_storeu_ps(dq + (asked.query + i) * dh + j, first(dh - j),
-                                  _mm512_loadu_ps(dq_sums + i * wide + j));
+          store_head(of.dq + i * tiles.across * tile, 1, dh, dq + (asked.query + i) * dh);
       });
-      for (Index key = 0; key < S; key += tile)
-        for (Index j = 0; j < dh; j += tile) {
-          const Index here = (key / tile * tiles.across + j / tile) * tile * tile;
-          const auto unpack = [&](float* from, float* to) {
-            transpose(from);
-            for (Index i = 0; i < smaller(tile, S - key); ++i)
-              _mm512_mask_storeu_ps(to + (head * S + key + i) * dh + j, first(dh - j),
-                                    _mm512_loadu_ps(from + i * tile));
-          };
-          unpack(dk_tiles + here, dk);
-          unpack(dv_tiles + here, dv);
-        }
+      unpack(clips, tiles, of.dk, dk + head * S * dh);
+      unpack(clips, tiles, of.dv, dv + head * S * dh);
     }
   });
 }

@@ -20,6 +20,7 @@ void multiply_block(const Bfloat* a, const Bfloat* b, Index b_half, Index tiles,
     _tile_dpbf16ps(2, 5, 6);
     _tile_dpbf16ps(3, 5, 7);
   };
+  is_written();
   _tile_loadd(0, start, bytes(start_row));
   _tile_loadd(1, start + tile, bytes(start_row));
   _tile_loadd(2, start + tile * start_row, bytes(start_row));
@@ -43,7 +44,7 @@ void multiply_block(const Bfloat* a, const Bfloat* b, Index b_half, Index tiles,
   _tile_stored(3, c + tile * c_row + tile, bytes(c_row));
 }
 
-// The same of as many rows and columns as there are.
+// The same of as many rows and columns as there are, slower.
 void multiply_edge(const Bfloat* a, const Bfloat* b, Index b_half, Index tiles, const float* start,
                    Index start_row, float* c, Index c_row, Index rows, Index columns) {
   alignas(line) float whole[block * block] = {};
@@ -75,14 +76,15 @@ void amx_multiply(const Matrix& a, const Matrix& b, const float* bias, float* c,
         pack_tile<Side::right>(b.data + panel * tile * b.column + k * depth * b.row, b.column, b.row,
                                N - panel * tile, K - k * depth, right + (panel * k_tiles + k) * both);
   });
-  const Index at_once = tiles_of(k_tiles, tiles_of(k_tiles, most_tiles));
+  // Evenly many at a time, and one time at least: a sum of nothing is the bias.
+  const Index times = larger(1, tiles_of(k_tiles, most_tiles)), at_once = tiles_of(k_tiles, times);
   const double flop_of_block = 2.0 * block * static_cast<double>(N) * static_cast<double>(K);
   spread(tiles_of(M, block), flop_of_block, [&](Index begin, Index end) {
     const Unit unit;
     Bfloat* const left = packed_here(Scratch::left, 2 * most_tiles * both);
     for (Index m = begin * block; m < smaller(end * block, M); m += block)
-      for (Index k = 0; k < k_tiles; k += at_once) {
-        const Index deep = smaller(at_once, k_tiles - k);
+      for (Index time = 0; time < times; ++time) {
+        const Index k = time * at_once, deep = smaller(at_once, k_tiles - k);
         for (Index i = 0; i < 2 * deep; ++i) {
           const Index row = m + i % 2 * tile, from_k = (k + i / 2) * depth;
           pack_tile<Side::left>(a.data + row * a.row + from_k * a.column, a.row, a.column, M - row,

@@ -1,10 +1,13 @@
-// no_amx: what stands in for the kernels on AMX where no processor has it; nobody calls it.
+// no_amx: what stands in for the kernels on AMX where they cannot be compiled.
 #include <cstdlib>
 
 #include "stages/model/kernels/amx_product.h"
 #include "stages/model/kernels/attention.h"
+#include "stages/model/kernels/has_amx.h"
 
 namespace model::kernels {
+
+bool has_amx() { return false; }
 
 void amx_multiply(const Matrix&, const Matrix&, const float*, float*, std::int64_t, std::int64_t,
                   std::int64_t) {
