@@ -43,38 +43,42 @@ struct LinearFunction : Function<LinearFunction> {
     context->save_for_backward({x, w});
     context->saved_data["amx"] = amx;
     const std::int64_t out = w.size(0), in = w.size(1);
-    return multiply({numbers(x), in, 1}, {numbers(w), 1, in}, numbers(bias), in,
-                    at::empty({x.size(0), out}, x.options()), amx);
+    return multiply(x, {numbers(w), 1, in}, numbers(bias), at::empty({x.size(0), out}, x.options()), amx);
   }
 
-  // y [M, N] = a [M, K]·b [K, N] + bias; without AMX rows of a are contiguous, its row K and its column 1.
-  static Tensor multiply(const kernels::Matrix& a, const kernels::Matrix& b, const float* bias,
-                         std::int64_t K, const Tensor& y, bool amx) {
-    const std::int64_t M = y.size(0), N = y.size(1);
+  // y [M, N] = x [M, K]·b [K, N] + bias
+  static Tensor multiply(const Tensor& x, const kernels::Matrix& b, const float* bias, const Tensor& y,
+                         bool amx) {
+    const std::int64_t M = y.size(0), N = y.size(1), K = x.size(1);
     if (amx) {
-      kernels::amx_multiply(a, b, bias, writable(y), M, N, K);
+      kernels::amx_multiply({numbers(x), K, 1}, b, bias, writable(y), M, N, K);
     } else {
       float* const panels = packed_here(kernels::packed_size(K, N));
       kernels::pack(b.data, b.row, b.column, K, N, panels);
-      kernels::multiply(a.data, {panels, bias}, writable(y), M, N, K);
+      kernels::multiply(numbers(x), {panels, bias}, writable(y), M, N, K);
     }
     return y;
+  }
+
+  // dyᵀ·x, a sum over thousands of rows: what a BLAS is best at, without a matrix unit.
+  static Tensor weight_gradient(const Tensor& dy, const Tensor& x, bool amx) {
+    if (!amx) return at::mm(dy.t(), x);
+    const std::int64_t M = x.size(0), out = dy.size(1), in = x.size(1);
+    Tensor dweight = at::empty({out, in}, x.options());
+    kernels::amx_multiply({numbers(dy), 1, out}, {numbers(x), in, 1}, nullptr, writable(dweight), out, in, M);
+    return dweight;
   }
 
   static variable_list backward(AutogradContext* context, variable_list gradients) {
     const variable_list saved = saved_by(context);
     const Tensor &x = saved[0], &weight = saved[1], dy = gradients[0].contiguous();
-    const std::int64_t M = x.size(0), out = weight.size(0), in = weight.size(1);
     const bool amx = context->saved_data["amx"].toBool();
-    Tensor dx, dweight;
-    if (context->needs_input_grad(0))
-      dx = multiply({numbers(dy), out, 1}, {numbers(weight), in, 1}, nullptr, out, at::empty_like(x), amx);
-    if (context->needs_input_grad(1))
-      // A sum over thousands of rows is what a BLAS is best at, without a matrix unit.
-      dweight =
-          amx ? multiply({numbers(dy), 1, out}, {numbers(x), in, 1}, nullptr, M, at::empty_like(weight), amx)
-              : at::mm(dy.t(), x);
-    return {dx, dweight, context->needs_input_grad(2) ? dy.sum(0) : Tensor(), {}};
+    const auto wanted = [&](std::size_t input) { return context->needs_input_grad(input); };
+    return {wanted(0) ? multiply(dy, {numbers(weight), weight.size(1), 1}, nullptr, at::empty_like(x), amx)
+                      : Tensor(),
+            wanted(1) ? weight_gradient(dy, x, amx) : Tensor(),
+            wanted(2) ? dy.sum(0) : Tensor(),
+            {}};
   }
 };
 
@@ -410,6 +414,8 @@ constexpr Ops fused{linear<products>, modulated_norm, heads,    attend_clips<pro
 Products fastest_products() { return kernels::has_amx() ? Products::amx : Products::float32; }
 
 const Ops& fused_ops(Products products) {
+  if (products == Products::amx && fastest_products() != Products::amx)
+    throw std::invalid_argument("fused operations: this machine has no AMX, expected products float32");
   return products == Products::amx ? fused<Products::amx> : fused<Products::float32>;
 }
 

@@ -127,11 +127,11 @@ const bool registered =
                "error of a frame, root mean square, from which on it counts as it is, not by its square; 0: "
                "never",
                graph::at_least(0))
-        .param("products", &P::products,
-               "of matrices on the CPU: float32, or auto, where there is AMX in bfloat16, each number as the "
-               "sum of "
-               "two; so with float32 what is learned does not depend on the processor",
-               graph::one_of({"auto", "float32"}))
+        .param(
+            "products", &P::products,
+            "of matrices on the CPU: float32, or auto: where there is AMX on that, each number as the sum of "
+            "two of bfloat16",
+            graph::one_of({"auto", "float32"}))
         .shared("device", &P::device, "where to compute; auto takes a GPU when there is one", devices())
         .block("model", &P::model)
         .on(graph::Executor::thread)

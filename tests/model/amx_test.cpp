@@ -74,13 +74,19 @@ TEST_F(Amx, AttentionStaysInItsClips) {
                            Q = (frames - first) * tokens, row = key_row(S);
         const Guarded q(heads * Q * d_head), k(heads * d_head * row), v(heads * S * d_head),
             out(heads * Q * d_head), log_sum(heads * Q), d_out(heads * Q * d_head), dq(heads * Q * d_head),
-            dk(heads * S * d_head), dv(heads * S * d_head), exact(heads * Q * d_head), exact_sum(heads * Q);
+            dk(heads * S * d_head), dv(heads * S * d_head), exact(heads * Q * d_head), exact_sum(heads * Q),
+            exact_dq(heads * Q * d_head), exact_dk(heads * S * d_head), exact_dv(heads * S * d_head);
         const Clips clips{batch, heads, frames, past, first, tokens, window, d_head, q, k, v, row};
         amx_attend(clips, out, log_sum);
         amx_attend_backward(clips, out, log_sum, d_out, dq, dk, dv);
         attend(clips, exact, exact_sum);
-        EXPECT_NEAR(out[heads * Q * d_head - 1], exact[heads * Q * d_head - 1], 1e-2);
+        attend_backward(clips, exact, exact_sum, d_out, exact_dq, exact_dk, exact_dv);
+        const std::int64_t query = heads * Q * d_head - 1, key = heads * S * d_head - 1;
+        EXPECT_NEAR(out[query], exact[query], 1e-2);
         EXPECT_NEAR(log_sum[heads * Q - 1], exact_sum[heads * Q - 1], 1e-2);
+        EXPECT_NEAR(dq[query], exact_dq[query], 1e-2);
+        EXPECT_NEAR(dk[key], exact_dk[key], 1e-2);
+        EXPECT_NEAR(dv[key], exact_dv[key], 1e-2);
       }
 }
 

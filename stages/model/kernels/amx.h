@@ -52,7 +52,7 @@ inline __mmask16 first(Index count) {
   return static_cast<__mmask16>(count >= tile ? 0xffff : count <= 0 ? 0 : (1U << count) - 1);
 }
 
-// The larger parts of numbers, rounded to bfloat16 where they stay floats; what is no number stays none.
+// The larger parts of numbers: rounded to bfloat16, and still in float32. What is no number stays none.
 inline __m512 larger_part(__m512 x) {
   const __m512i half = _mm512_set1_epi32(0x8000), kept = _mm512_set1_epi32(static_cast<int>(0xffff0000U)),
                 bits = _mm512_castps_si512(x);

@@ -32,12 +32,14 @@ class Room {
   Index used_ = 0;
 };
 
+constexpr Index square = tile * tile;
+
 // Sizes in tiles.
 struct Tiles {
   Index keys,  // in pairs of tiles
       along,   // a head, along k
       across,  // a head, across, an even number
-      pairs;   // that a query sees at most: past and own frame may share one, seen in part by each
+      pairs;   // that a query sees at most, or more: past and own frame may share one, seen in part by each
   explicit Tiles(const Clips& clips)
       : keys(tiles_of(clips.frames * clips.tokens, depth)),
         along(tiles_of(clips.d_head, depth)),
@@ -85,12 +87,11 @@ void end_product(float* to, Index row) {
 // the larger ones twice side by side, and then the smaller ones alone.
 void add_products(const Bfloat* q, const Bfloat* d_out, const Bfloat* ds, const Bfloat* p, float* dk,
                   float* dv) {
-  constexpr Index floats = tile * tile;
   is_written();
   _tile_loadd(0, dk, line);
-  _tile_loadd(1, dk + floats, line);
+  _tile_loadd(1, dk + square, line);
   _tile_loadd(2, dv, line);
-  _tile_loadd(3, dv + floats, line);
+  _tile_loadd(3, dv + square, line);
   _tile_loadd(6, ds, line);
   _tile_loadd(7, p, line);
   for (int part = 0; part < 2; ++part, q += tile_size, d_out += tile_size) {
@@ -104,9 +105,9 @@ void add_products(const Bfloat* q, const Bfloat* d_out, const Bfloat* ds, const 
     _tile_dpbf16ps(3, 5, 7);
   }
   _tile_stored(0, dk, line);
-  _tile_stored(1, dk + floats, line);
+  _tile_stored(1, dk + square, line);
   _tile_stored(2, dv, line);
-  _tile_stored(3, dv + floats, line);
+  _tile_stored(3, dv + square, line);
 }
 
 // e^x as in vector.h
@@ -205,7 +206,7 @@ void pack_columns(const Clips& clips, const Tiles& tiles, const float* from, Ind
   }
 }
 
-// Where the numbers of sixteen queries at most begin: in q, dq and log_sum (times d_head), and in out.
+// Sixteen queries at most: of which frame, which is the first of them in q, dq and log_sum, where out begins.
 struct Asked {
   Index frame, query, out, count;
 };
@@ -259,6 +260,9 @@ void exponentiate(const Seen& seen, const float* scores, Bfloat* shares, __m512 
   });
 }
 
+// A head's keys' gradients, in tiles.
+Index gradients_of(const Tiles& tiles) { return 2 * tiles.keys * tiles.across * square; }
+
 struct Backward {
   Backward(Room& room, const Tiles& tiles)
       : keys(room.tiles(2 * tiles.keys * tiles.along)),
@@ -271,8 +275,8 @@ struct Backward {
         ds_rows(room.tiles(tiles.pairs)),
         ds_columns(room.tiles(1)),
         p_columns(room.tiles(1)),
-        dk(room.floats(2 * tiles.keys * tiles.across * tile * tile)),
-        dv(room.floats(2 * tiles.keys * tiles.across * tile * tile)),
+        dk(room.floats(gradients_of(tiles))),
+        dv(room.floats(gradients_of(tiles))),
         dq(room.floats(tile * tiles.across * tile)),
         scores(room.floats(pair_size)),
         dp(room.floats(pair_size)) {}
@@ -326,12 +330,40 @@ void store_head(const float* from, float factor, Index d_head, float* to) {
 void unpack(const Clips& clips, const Tiles& tiles, float* from, float* to) {
   const Index S = clips.frames * clips.tokens;
   for (Index key = 0; key < S; key += tile)
-    for (Index j = 0; j < tiles.across; ++j, from += tile * tile) {
+    for (Index j = 0; j < tiles.across; ++j, from += square) {
       transpose(from);
       for (Index i = 0; i < smaller(tile, S - key); ++i)
         _mm512_mask_storeu_ps(to + (key + i) * clips.d_head + j * tile, first(clips.d_head - j * tile),
                               _mm512_loadu_ps(from + i * tile));
     }
+}
+
+// Adds what sixteen queries give to gradients of keys and values, and has those of their own in of.dq.
+void differentiate(const Clips& clips, const Tiles& tiles, const Backward& of, const Asked& asked,
+                   const float* out, const float* log_sum, const float* d_out) {
+  const Index dh = clips.d_head, d = clips.heads * dh;
+  const Seen seen = seen_from(clips, asked.frame);
+  pack_queries(clips, clips.q + asked.query * dh, dh, asked.count, of.q);
+  pack_queries(clips, d_out + asked.out, d, asked.count, of.gradient);
+  pack_columns(clips, tiles, clips.q + asked.query * dh, dh, asked.count, of.q_columns);
+  pack_columns(clips, tiles, d_out + asked.out, d, asked.count, of.gradient_columns);
+  float less[tile] = {}, along[tile] = {};
+  for (Index i = 0; i < asked.count; ++i) {
+    less[i] = log_sum[asked.query + i];
+    along[i] = dot(d_out + asked.out + i * d, out + asked.out + i * d, dh);
+  }
+  for_pairs(seen, [&](Index n, const Pair& pair) {
+    multiply_by_keys(tiles, pair, of.q, of.keys, of.scores);
+    multiply_by_keys(tiles, pair, of.gradient, of.values, of.dp);
+    differentiate(pair, of, less, along, of.ds_rows + n * both);
+    for (Index c = 0; c < 2; ++c)
+      for (Index j = 0; j < tiles.across; j += 2) {
+        const Index here = ((2 * pair.at + c) * tiles.across + j) * square;
+        add_products(of.q_columns + j * both, of.gradient_columns + j * both, of.ds_columns + c * tile_size,
+                     of.p_columns + c * tile_size, of.dk + here, of.dv + here);
+      }
+  });
+  sum_over_keys(tiles, seen, of.ds_rows, of.keys_over_keys, of.dq);
 }
 
 }  // namespace
@@ -370,7 +402,7 @@ void amx_attend(const Clips& clips, float* out, float* log_sum) {
 void amx_attend_backward(const Clips& clips, const float* out, const float* log_sum, const float* d_out,
                          float* dq, float* dk, float* dv) {
   const Index S = clips.frames * clips.tokens, Q = (clips.frames - clips.first) * clips.tokens,
-              dh = clips.d_head, d = clips.heads * dh;
+              dh = clips.d_head;
   const Tiles tiles(clips);
   const double flop_of_head = 5.0 * static_cast<double>(Q) * static_cast<double>(S) * static_cast<double>(dh);
   spread(clips.batch * clips.heads, flop_of_head, [&](Index begin, Index end) {
@@ -381,33 +413,11 @@ void amx_attend_backward(const Clips& clips, const float* out, const float* log_
       pack_over_head(clips, tiles, k, 1, clips.k_row, of.keys);
       pack_over_head(clips, tiles, clips.v + head * S * dh, dh, 1, of.values);
       pack_over_keys(clips, tiles, k, 1, clips.k_row, of.keys_over_keys);
-      const auto gradients = static_cast<std::size_t>(bytes(2 * tiles.keys * tiles.across * tile * tile));
+      const auto gradients = static_cast<std::size_t>(bytes(gradients_of(tiles)));
       std::memset(of.dk, 0, gradients);
       std::memset(of.dv, 0, gradients);
       for_queries(clips, head, [&](const Asked& asked) {
-        const Seen seen = seen_from(clips, asked.frame);
-        pack_queries(clips, clips.q + asked.query * dh, dh, asked.count, of.q);
-        pack_queries(clips, d_out + asked.out, d, asked.count, of.gradient);
-        pack_columns(clips, tiles, clips.q + asked.query * dh, dh, asked.count, of.q_columns);
-        pack_columns(clips, tiles, d_out + asked.out, d, asked.count, of.gradient_columns);
-        float less[tile] = {}, along[tile] = {};
-        for (Index i = 0; i < asked.count; ++i) {
-          less[i] = log_sum[asked.query + i];
-          along[i] = dot(d_out + asked.out + i * d, out + asked.out + i * d, dh);
-        }
-        for_pairs(seen, [&](Index n, const Pair& pair) {
-          multiply_by_keys(tiles, pair, of.q, of.keys, of.scores);
-          multiply_by_keys(tiles, pair, of.gradient, of.values, of.dp);
-          differentiate(pair, of, less, along, of.ds_rows + n * both);
-          for (Index c = 0; c < 2; ++c)
-            for (Index j = 0; j < tiles.across; j += 2) {
-              const Index here = ((2 * pair.at + c) * tiles.across + j) * tile * tile;
-              add_products(of.q_columns + j * both, of.gradient_columns + j * both,
-                           of.ds_columns + c * tile_size, of.p_columns + c * tile_size, of.dk + here,
-                           of.dv + here);
-            }
-        });
-        sum_over_keys(tiles, seen, of.ds_rows, of.keys_over_keys, of.dq);
+        differentiate(clips, tiles, of, asked, out, log_sum, d_out);
         for (Index i = 0; i < asked.count; ++i)
           store_head(of.dq + i * tiles.across * tile, 1, dh, dq + (asked.query + i) * dh);
       });
