@@ -71,10 +71,8 @@ int bench(const std::vector<const Bench*>& chosen, Options options) {
         "Peaks are the best of several products of single-precision matrices, right before what is a share "
         "of them; a\n"
         "share is of all cores', and of the counts in stages/model/flops.h; on AMX it may be above 100 %%. "
-        "Memory is the "
-        "most that the "
-        "whole process had\n"
-        "resident since %s.\n",
+        "Memory is the\n"
+        "most that the whole process had resident since %s.\n",
         reset_peak_memory() ? "the bench began" : "it began, for this system does not let that be reset");
   figures["config"] = setup.config.stem().string();
   Peak best;
