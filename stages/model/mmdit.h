@@ -57,7 +57,7 @@ class Mmdit {
   // stands at the time of frame i, and sees itself and the given frames before i, but none of its fellows. So the
   // prediction is [B,past,P,D]. Only for a network that takes_past(). Source: Hu et al. 2024 arXiv:2412.07720
   //
-  // `products` are those of the fused operations, in the backward pass, too; amx only where fastest_products() says so.
+  // `products` are those of the fused operations, in the backward pass, too; see fused_ops().
   at::Tensor forward(const Parameters& weights, const at::Tensor& x, const at::Tensor& t,
                      const at::Tensor& action, std::int64_t past = 0,
                      Products products = Products::float32) const;

@@ -1,4 +1,4 @@
-// ops: what the network is made of, in two forms that compute the same: plain, in libtorch's own operations, for any
+// ops: what the network is made of, in two forms of the same mathematics: plain, in libtorch's own operations, for any
 // device and type; and fused, for float32 on the CPU, a pass over memory each, with backward passes written by hand
 // (see kernels/).
 //
@@ -57,7 +57,7 @@ struct Ops {
 };
 
 const Ops& plain_ops();
-// Linear layers and attention multiply with what is said; amx only where fastest_products() says so.
+// Linear layers and attention multiply with these. Throws std::invalid_argument for amx where there is none.
 const Ops& fused_ops(Products products);
 
 // Whether this machine and a network of these sizes can take the fused ones: learned positions, heads of a width that
